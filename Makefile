@@ -16,18 +16,18 @@ override TREE := $(abspath $(TREE))
 KSRC ?=
 # Debug fragments of the kernel config: debug, kasan, tests; several are fine.
 DEBUG ?=
-ifeq ($(TREE),$(O)/tree)
-# One folder per flavour.
-KERNEL = $(O)/kernel$(if $(strip $(DEBUG)),-$(subst $(space),-,$(strip $(DEBUG))))
-else
-KERNEL = $(O)/$(notdir $(TREE))-kernel$(if $(strip $(DEBUG)),-$(subst $(space),-,$(strip $(DEBUG))))
-endif
-space := $(subst ,, )
+empty :=
+space := $(empty) $(empty)
+# One folder per flavour, and apart from each other what comes from another tree.
+prefix = $(O)/$(if $(filter $(O)/tree,$(TREE)),,$(notdir $(TREE))-)
+KERNEL = $(prefix)kernel$(if $(strip $(DEBUG)),-$(subst $(space),-,$(strip $(DEBUG))))
+SELFTESTS = $(prefix)selftests
 
 VM := tools/testing/vm
 fragments = $(addprefix $(VM)/configs/,arm64.config \
 	$(if $(wildcard $(1)/drivers/iommu/Kconfig.user-domain),series.config) \
 	$(if $(strip $(2)),tests.config $(patsubst %,%.config,$(filter-out tests,$(2)))))
+KERNEL_TITLE = kernel $(notdir $(KERNEL))
 STEP := $(VM)/step
 
 .PHONY: help
@@ -54,4 +54,20 @@ endif
 ## make kernel DEBUG=... the same with debug fragments: any of debug, kasan, tests
 .PHONY: kernel
 kernel: $(TREE_DEP)
-	@$(STEP) $(KERNEL).log "kernel$(if $(DEBUG), with $(DEBUG))" $(VM)/build-kernel $(TREE) $(KERNEL) $(call fragments,$(TREE),$(DEBUG))
+	@$(STEP) $(KERNEL).log "$(KERNEL_TITLE)" $(VM)/build-kernel $(TREE) $(KERNEL) $(call fragments,$(TREE),$(DEBUG))
+
+## make selftests        the iommu selftests of that tree, static for the VM, in build/selftests
+.PHONY: selftests
+selftests: $(TREE_DEP)
+	@$(STEP) $(SELFTESTS).log "selftests" $(VM)/build-selftests $(TREE) $(SELFTESTS)
+
+## make run PROG="..."   boot that kernel and run a program of the selftests in it; MACHINE=dt, acpi
+##                       or plain, RUN="..." for further options of tools/testing/vm/run
+## make shell            boot that kernel with a shell on the console
+MACHINE ?= dt
+RUNVM = O=$(O) $(VM)/run --kernel $(KERNEL) --tests $(SELFTESTS)/iommu --machine $(MACHINE) $(RUN)
+.PHONY: run shell
+run: kernel selftests
+	@$(RUNVM) -- $(or $(PROG),$(error which program? PROG="iommufd"))
+shell: kernel selftests
+	@$(RUNVM) --shell
