@@ -32,7 +32,7 @@ STEP := $(VM)/step
 
 .PHONY: help
 help:
-	@sed -n 's/^##  \{0,1\}//p' Makefile
+	@sed -n 's/^## \{0,1\}//p' Makefile
 
 ## make tree             the kernel as a git tree in build/tree, one commit per patch
 ## make export           write the commits of that tree back as patches/ and new files
