@@ -3,7 +3,9 @@
 # What import, export and mail share. The repository holds new kernel files whole and edits as
 # patches; a kernel git tree holds both as one commit per entry of patches/series, on the tag "base".
 
+# An error in a substituted command is an error, too.
 set -euo pipefail
+shopt -s inherit_errexit
 LC_ALL=C
 export LC_ALL
 # Nobody's git configuration or environment may change what is written.
@@ -34,14 +36,11 @@ to_repo() { # PATH-IN-KERNEL
 	if [ "$1" = "$KCONFIG_KERNEL" ]; then echo "$KCONFIG_HERE"; else echo "$1"; fi
 }
 
-# The new kernel files of repository $1, as paths in the repository: what is tracked, and what is
-# there to be tracked.
+# The new kernel files that the repository $1 tracks, as paths in it.
 repo_files() { # REPO
-	git -C "$1" ls-files --cached --others --exclude-standard --deduplicate |
-		while IFS= read -r f; do
-			[ -e "$1/$f" ] && ! is_repo_only "$f" && echo "$f"
-			true
-		done
+	git -C "$1" ls-files | while IFS= read -r f; do
+		[ ! -e "$1/$f" ] || is_repo_only "$f" || echo "$f"
+	done
 }
 
 series_entries() { # REPO
@@ -55,8 +54,7 @@ new_files() { # PATCH
 
 # The release that a kernel Makefile on stdin says, as 6.12.117 or 7.0.0-rc1.
 makefile_release() {
-	awk '$2 == "=" { v[$1] = $3 }
-	     /^NAME/ { exit }
+	awk 'NR <= 6 && $2 == "=" { v[$1] = $3 }
 	     END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] v["EXTRAVERSION"] }'
 }
 
@@ -134,7 +132,6 @@ build_commits() { # REPO GITDIR OLD
 		if [ -z "$known" ]; then
 			[ -e "$GIT_INDEX_FILE" ] || git --git-dir="$gitdir" read-tree "$parent"
 			known=$(commit_entry "$repo" "$gitdir" "$parent" "$patch" "$work")
-			echo "  $patch" >&2
 		fi
 		echo "$hash $parent $known"
 		parent=$known
@@ -154,7 +151,7 @@ commits() { # TREE REV
 }
 
 require_clean() { # TREE
-	[ -z "$(git -C "$1" status --porcelain | head -n 1)" ] ||
+	[ -z "$(git -C "$1" status --porcelain | sed -n 1p)" ] ||
 		die "$1 has changes that are not committed: commit or remove them (git -C $1 status)"
 }
 

@@ -1,0 +1,219 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# TAP: import, export and mail, on a made-up kernel of a few files and a series of four commits.
+# REAL_TREE=TREE REAL_BASE=DIR: also on the real series in the kernel git tree TREE, with a work tree
+# of its base in DIR.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+repo_top=$(cd "$here/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
+export GIT_AUTHOR_NAME='Ünï "Q" Author' GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=c GIT_COMMITTER_EMAIL=c@example.org
+unset SERIES_PACKAGE
+number=0
+
+ok() { # TITLE COMMAND ...
+	local title=$1
+	shift
+	number=$((number + 1))
+	if "$@" >"$work/said" 2>&1; then
+		echo "ok $number - $title"
+	else
+		echo "not ok $number - $title"
+		sed 's/^/# /' "$work/said"
+	fi
+}
+
+# A command fails, says TEXT in one line, and DIR is as it was.
+refuses() { # DIR TEXT COMMAND ...
+	local dir=$1 text=$2 before after said
+	shift 2
+	before=$(fingerprint "$dir")
+	if said=$("$@" 2>&1 >/dev/null); then
+		echo "it succeeded"
+		return 1
+	fi
+	after=$(fingerprint "$dir")
+	echo "said: $said"
+	[[ $said == *"$text"* ]] && [ "$(wc -l <<<"$said")" -eq 1 ] && [ "$before" = "$after" ]
+}
+
+fingerprint() { # DIR: names, times and contents, and where HEAD is
+	[ -e "$1" ] || { echo none; return; }
+	(cd "$1" && find . -path ./.git -prune -o -type f -printf '%p %m %T@ ' -exec cksum {} \; | sort)
+	git -C "$1" rev-parse HEAD 2>/dev/null
+}
+
+same_files() { diff -r --exclude=.git "$1" "$2"; }
+
+tree_of() { git -C "$1" rev-parse 'HEAD^{tree}'; }
+
+release() { # SUBLEVEL
+	printf 'VERSION = 6\nPATCHLEVEL = %s\nSUBLEVEL = %s\nEXTRAVERSION =\nNAME = Test\n' "${1%.*}" "${1#*.}"
+}
+
+# The made-up kernel, as a directory, a tarball and a git clone.
+ksrc=$work/linux-6.12.7
+mkdir -p "$ksrc"/{drivers/iommu,include/linux}
+{ echo '# SPDX-License-Identifier: GPL-2.0'; release 12.7; } >"$ksrc/Makefile"
+echo 'mainmenu "x"' >"$ksrc/Kconfig"
+echo '*.o' >"$ksrc/.gitignore"
+seq 40 >"$ksrc/drivers/iommu/Kconfig"
+seq 40 >"$ksrc/drivers/iommu/iommu.c"
+seq 9 >"$ksrc/drivers/iommu/kept.o"
+tar -C "$work" -cJf "$work/linux.tar.xz" linux-6.12.7
+git -c init.defaultBranch=m init -q "$work/clone"
+cp -r "$ksrc/." "$work/clone"
+git -C "$work/clone" add -f .
+git -C "$work/clone" commit -q -m kernel
+git clone -q --bare "$work/clone" "$work/bare.git"
+
+# A repository without patches, and a developer's work in the tree that it gives.
+mkdir "$work/repo"
+git -c init.defaultBranch=m init -q "$work/repo"
+import() { "$here/import" "$@"; }
+ok "import without patches gives the plain kernel" import "$work/repo" "$work/tree" "$work/linux.tar.xz"
+commit() { # MESSAGE
+	git -C "$work/tree" add -A
+	GIT_AUTHOR_DATE="2026-01-02T03:04:0$((count++))+0530" git -C "$work/tree" commit -q -m "$1"
+}
+count=0
+mkdir -p "$work/tree/drivers/iommu/new" "$work/tree/tools/iommu"
+echo 'config NEW' >"$work/tree/drivers/iommu/Kconfig.user-domain"
+echo 'int first;' >"$work/tree/drivers/iommu/new/first.c"
+sed -i '3i source' "$work/tree/drivers/iommu/Kconfig"
+commit $'iommu: Add the first thing, naïvely\n\nWhy it is there:\n\n  - one\n  --- two\n\nSigned-off-by: A <a@example.org>'
+printf '#!/bin/sh\n' >"$work/tree/tools/iommu/why"
+chmod +x "$work/tree/tools/iommu/why"
+commit 'tools: [RFC] A title so long that the header of a mail has to be folded, which must not change it'
+sed -i '20s/.*/twenty/' "$work/tree/drivers/iommu/iommu.c"
+commit $'iommu: Third\n\nNote: only\nan edit'
+sed -i '30s/.*/thirty/' "$work/tree/drivers/iommu/iommu.c"
+git -C "$work/tree" rm -q drivers/iommu/kept.o
+commit 'iommu: Fourth'
+
+ok "a tree with commits is not overwritten by import" \
+	refuses "$work/tree" 'keep them with make export' "$here/import" "$work/repo" "$work/tree" "$work/linux.tar.xz"
+ok "export" "$here/export" "$work/tree" "$work/repo"
+ok "the new Kconfig is at the top" grep -q 'config NEW' "$work/repo/Kconfig"
+ok "a new script keeps its mode" test -x "$work/repo/tools/iommu/why"
+nowhere() { ! grep -l -e "$1" "${@:2}"; } # PATTERN FILE ...
+ok "patches hold no new file" nowhere '^new file mode' "$work"/repo/patches/*
+cp -r "$work/repo" "$work/first"
+ok "export twice changes nothing" "$here/export" "$work/tree" "$work/repo"
+ok "...and left the files alone" same_files "$work/repo" "$work/first"
+
+for kind in linux-6.12.7 linux.tar.xz clone bare.git; do
+	ok "import from $kind" import "$work/repo" "$work/tree-$kind" "$work/$kind"
+	ok "import from $kind gives the developer's tree" \
+		test "$(tree_of "$work/tree-$kind")" = "$(tree_of "$work/tree")"
+	ok "import from $kind gives the developer's messages and authors" diff \
+		<(git -C "$work/tree-$kind" log --format='%an %ae %ad %B' base..) \
+		<(git -C "$work/tree" log --format='%an %ae %ad %B' base..)
+done
+ok "import gives the same commits each time" \
+	test "$(git -C "$work/tree-clone" rev-parse HEAD)" = "$(git -C "$work/tree-bare.git" rev-parse HEAD)"
+"$here/export" "$work/tree-clone" "$work/repo" >/dev/null
+ok "import, then export: identity" same_files "$work/repo" "$work/first"
+
+# Mails.
+printf '# SPDX-License-Identifier: GPL-2.0\nThe title\n\nThe text.\n' >"$work/cover"
+ok "mail" "$here/mail" "$work/tree-clone" "$work/mails" "$work/cover"
+cover=$work/mails/0000-cover-letter.patch
+ok "the cover letter has the title" grep '^Subject: .* 0/4. The title' "$cover"
+ok "the cover letter has the text" grep '^The text.$' "$cover"
+ok "the cover letter has nothing else to fill in" nowhere '\*\*\*\|SPDX' "$cover"
+ok "mails have no New-file trailers" nowhere '^New-file:' "$work"/mails/*
+git clone -q "$work/clone" "$work/am"
+ok "git am takes the mails on the plain kernel" git -C "$work/am" am -q "$work/mails"/000[1-9]*.patch
+ok "git am gives the same tree" test "$(tree_of "$work/am")" = "$(tree_of "$work/tree")"
+
+# Only what changed is touched: the time stamps of all other files stay.
+touch -d '2020-01-01' "$work/tree-clone/drivers/iommu/new/first.c" "$work/tree-clone/drivers/iommu/iommu.c"
+echo 'int changed;' >"$work/repo/drivers/iommu/new/first.c"
+ok "import again after a new file changed" import "$work/repo" "$work/tree-clone" "$work/clone"
+ok "the changed file is the new one" grep -q changed "$work/tree-clone/drivers/iommu/new/first.c"
+ok "a file that ends up the same keeps its time" \
+	test "$(stat -c %Y "$work/tree-clone/drivers/iommu/iommu.c")" = "$(date -d 2020-01-01 +%s)"
+git -C "$work/repo" checkout-index -f -a 2>/dev/null
+cp "$work/first/drivers/iommu/new/first.c" "$work/repo/drivers/iommu/new/first.c"
+
+# A commit that goes away takes its files along.
+git -C "$work/tree" -c sequence.editor='sed -i 2d' rebase -q -i base
+ok "export after a commit was dropped" "$here/export" "$work/tree" "$work/repo"
+ok "...removes its new file" test ! -e "$work/repo/tools/iommu/why"
+ok "...and leaves three patches" test "$(find "$work/repo/patches" -name '*.patch' | wc -l)" -eq 3
+rm -rf "$work/repo"
+cp -r "$work/first" "$work/repo"
+
+# What is wrong is said, and nothing changes.
+fresh() { rm -rf "$work/new"; "$here/import" "$work/repo" "$work/new" "$1"; }
+cp -r "$ksrc" "$work/old" && { echo '# x'; release 6.5; } >"$work/old/Makefile"
+ok "another release is refused" refuses "$work/new" 'is Linux 6.6.5, not a 6.12.y release' fresh "$work/old"
+{ echo '# x'; release 12.0 | sed 's/EXTRAVERSION =/EXTRAVERSION = -rc3/'; } >"$work/old/Makefile"
+ok "a release candidate is refused" refuses "$work/new" 'is Linux 6.12.0-rc3, not a 6.12.y release' fresh "$work/old"
+git clone -q "$work/am" "$work/patched"
+ok "a tree that has the series is refused" refuses "$work/new" \
+	'is already in the kernel source: KSRC must be an unmodified' fresh "$work/patched"
+git -C "$work/patched" checkout -q "$(git -C "$work/am" rev-parse HEAD~3)"
+ok "a tree that has one patch of it is refused" refuses "$work/new" \
+	'is already in the kernel source: KSRC must be an unmodified' fresh "$work/patched"
+ok "a missing KSRC is refused" refuses "$work/new" 'does not exist' fresh "$work/nowhere"
+mkdir "$work/empty"
+ok "a folder that is no kernel is refused" refuses "$work/new" 'holds no kernel source' fresh "$work/empty"
+cp -r "$ksrc" "$work/built" && touch "$work/built/.config"
+ok "a tree with a build in it is refused" refuses "$work/new" 'make -C' fresh "$work/built"
+cp -r "$ksrc" "$work/other" && sed -i '18,22d' "$work/other/drivers/iommu/iommu.c"
+ok "a kernel that the series does not fit is refused" refuses "$work/new" 'does not apply' fresh "$work/other"
+cp -r "$ksrc" "$work/fuzzy" && sed -i '19s/.*/fuzz/' "$work/fuzzy/drivers/iommu/iommu.c"
+ok "fuzz is refused" refuses "$work/new" 'does not apply' fresh "$work/fuzzy"
+cp -r "$ksrc" "$work/shifted" && sed -i '1i more\nlines' "$work/shifted/drivers/iommu/iommu.c"
+ok "an offset is no problem" fresh "$work/shifted"
+rm -rf "$work/new"
+echo >"$work/repo/drivers/iommu/stray.c"
+git -C "$work/repo" add drivers/iommu/stray.c
+ok "a new file without a patch is refused" refuses "$work/new" 'drivers/iommu/stray.c belongs to no patch' fresh "$work/clone"
+git -C "$work/repo" rm -q -f drivers/iommu/stray.c
+sed -i 's/^New-file: tools.*/&\nNew-file: drivers\/iommu\/new\/first.c/' "$work"/repo/patches/0002*
+ok "a new file of two patches is refused" refuses "$work/new" 'two patches name the new file' fresh "$work/clone"
+cp "$work"/first/patches/0002* "$work/repo/patches"
+
+rm -rf "$work/tree" && "$here/import" "$work/repo" "$work/tree" "$work/clone" >/dev/null
+echo dirt >>"$work/tree/Makefile"
+ok "import into a tree with changes is refused" refuses "$work/tree" 'not committed' import "$work/repo" "$work/tree" "$work/clone"
+ok "export of a tree with changes is refused" refuses "$work/repo" 'not committed' "$here/export" "$work/tree" "$work/repo"
+git -C "$work/tree" checkout -q .
+echo 'int second;' >>"$work/tree/drivers/iommu/new/first.c"
+commit 'iommu: Change a new file'
+ok "a change of the series' own file is refused" refuses "$work/repo" \
+	'squash that change into "iommu: Add the first thing, naïvely"' "$here/export" "$work/tree" "$work/repo"
+git -C "$work/tree" reset -q --hard HEAD~
+echo x >>"$work/tree/Kconfig"
+commit 'iommu: Third'
+ok "two commits with one title are refused" refuses "$work/repo" 'two commits have the title' \
+	"$here/export" "$work/tree" "$work/repo"
+git -C "$work/tree" reset -q --hard HEAD~
+mkdir -p "$work/tree/tools/series"
+echo x >"$work/tree/tools/series/x"
+commit 'tools: In the way'
+ok "a new file where the repository has its own is refused" refuses "$work/repo" \
+	"that path is the repository's own" "$here/export" "$work/tree" "$work/repo"
+git -C "$work/tree" reset -q --hard HEAD~
+
+# The real series.
+if [ -n "${REAL_TREE:-}" ]; then
+	mkdir "$work/real"
+	git -C "$repo_top" ls-files -z | (cd "$repo_top" && xargs -0 tar -c) | tar -C "$work/real" -x
+	cp -r "$work/real" "$work/real-before"
+	ok "the real series: export" "$here/export" "$REAL_TREE" "$work/real"
+	ok "the real series: import, then export: identity" same_files "$work/real" "$work/real-before"
+	ok "the real series: mail" "$here/mail" "$REAL_TREE" "$work/real-mails" "$repo_top/patches/cover-letter"
+	"$here/checkout" "$REAL_TREE" base "$REAL_BASE"
+	ok "the real series: git am takes it on the plain kernel" \
+		git -C "$REAL_BASE" am -q "$work"/real-mails/0[0-9][0-9][1-9]-*.patch "$work"/real-mails/0[0-9][1-9]0-*.patch
+	ok "the real series: git am gives the same tree" test "$(tree_of "$REAL_BASE")" = "$(tree_of "$REAL_TREE")"
+	git -C "$REAL_BASE" am --abort 2>/dev/null
+	"$here/checkout" "$REAL_TREE" base "$REAL_BASE"
+fi
+echo "1..$number"
