@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2016 # the made-up commands expand when they run
+# TAP: what deps says and does on machines that this is not, with made-up commands first in PATH.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+number=0
+
+# A machine: Debian NAME with QEMU version, user id, installed or missing packages, free disk in KB.
+machine() {
+	rm -rf "${work:?}/bin"
+	mkdir "$work/bin"
+	echo "VERSION_CODENAME=bookworm" >"$work/os-release"
+	fake id 'echo 0'
+	fake df 'echo Avail; echo 90000000'
+	fake dpkg-query 'echo installed'
+	fake dpkg 'echo amd64'
+	fake qemu-system-aarch64 'echo "QEMU emulator version 10.0.2 (Debian)"'
+	fake apt-get 'echo "apt-get $*" >>"$CALLS"'
+	fake sudo 'echo "sudo $1" >>"$CALLS"; "$@"'
+	: >"$work/calls"
+}
+
+fake() { # NAME BODY
+	printf '#!/bin/bash\n%s\n' "$2" >"$work/bin/$1"
+	chmod +x "$work/bin/$1"
+}
+
+# Only what deps itself needs, and the made-up commands.
+run() {
+	local tool
+	for tool in bash env dirname tail sed mktemp rm du cut cat sort mkdir cmp mv touch cp chmod; do
+		[ -e "$work/bin/$tool" ] || ln -s "$(command -v $tool)" "$work/bin/$tool"
+	done
+	status=0
+	output=$(PATH=$work/bin CALLS=$work/calls OS_RELEASE=$work/os-release "$here/deps" "$work/build" 2>&1) || status=$?
+}
+
+ok() { # TITLE CONDITION-COMMAND ...
+	local title=$1
+	shift
+	number=$((number + 1))
+	if "$@"; then
+		echo "ok $number - $title"
+	else
+		echo "not ok $number - $title"
+		echo "# status $status, output: $output; calls: $(cat "$work/calls")"
+	fi
+}
+
+fails_with() { # TEXT: one line of error that has TEXT
+	[ "$status" -eq 1 ] && [ "$(grep -c '^deps: ' <<<"$output")" -eq 1 ] && [[ $output == *"$1"* ]]
+}
+works() { [ "$status" -eq 0 ]; }
+called() { grep -q -- "$1" "$work/calls"; }
+nothing_called() { [ ! -s "$work/calls" ]; }
+
+machine
+run
+ok "nothing is missing: success" works
+ok "nothing is missing: apt is left alone" nothing_called
+
+machine
+fake dpkg-query '[ "${!#}" = sparse ] || echo installed'
+run
+ok "one package is missing: success" works
+ok "one package is missing: it is named" grep -q '^Installing: sparse$' <<<"$output"
+ok "one package is missing: only it is installed" called 'install sparse$'
+ok "root needs no sudo" bash -c '! grep -q sudo "$0"' "$work/calls"
+
+machine
+fake dpkg-query '[ "${!#}" = sparse ] || echo installed'
+fake id 'echo 1000'
+run
+ok "a user goes through sudo" called '^sudo apt-get'
+
+machine
+fake dpkg-query '[ "${!#}" = sparse ] || echo installed'
+fake id 'echo 1000'
+rm "$work/bin/sudo"
+run
+ok "no root and no sudo: says so" fails_with 'not root and no sudo: as root, run apt-get install sparse'
+
+machine
+fake dpkg-query '[ "${!#}" = sparse ] || echo installed'
+fake apt-get 'echo "apt-get $*" >>"$CALLS"; case "$*" in *update) echo "E: could not resolve"; exit 100 ;; esac'
+run
+ok "no network: says so" fails_with 'check the network: E: could not resolve'
+
+machine
+fake df 'echo Avail; echo 3000000'
+run
+ok "too little disk: says so" fails_with 'needs 20 GB and has 3'
+
+machine
+fake dpkg-query '[ "${!#}" = sparse ] || echo installed'
+rm "$work/bin/apt-get"
+run
+ok "not Debian: says what to install" fails_with 'these by hand: sparse'
+
+machine
+echo "VERSION_CODENAME=trixie" >"$work/os-release"
+fake qemu-system-aarch64 'echo "QEMU emulator version 7.2.0 (Debian)"'
+run
+ok "QEMU stays too old: says so" fails_with 'QEMU 7 is too old'
+ok "Debian 13 takes QEMU from its own release" called 'install qemu-system-arm$'
+
+machine
+fake qemu-system-aarch64 'echo "QEMU emulator version 7.2.0 (Debian)"'
+fake apt-get 'echo "apt-get $*" >>"$CALLS"
+case "$*" in
+indextargets*) echo "|http://mirror.test/debian/|bookworm|main" ;;
+*bookworm-backports*) printf "#!/bin/bash\necho QEMU emulator version 10.0.2\n" >"${0%/*}/qemu-system-aarch64" ;;
+esac'
+run
+ok "Debian 12 takes QEMU from backports: success" works
+ok "Debian 12 takes QEMU from backports" called 't bookworm-backports.*install qemu-system-arm$'
+echo "1..$number"
