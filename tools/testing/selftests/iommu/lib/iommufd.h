@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One function per iommufd ioctl. All return 0 or -errno, and leave their
+ * output arguments alone on failure unless it says otherwise.
+ */
+#ifndef SELFTEST_IOMMU_LIB_IOMMUFD_H
+#define SELFTEST_IOMMU_LIB_IOMMUFD_H
+
+#include <linux/types.h>
+#include <linux/iommufd.h>
+
+/**
+ * iommufd_cmd() - Issue an ioctl
+ * @fd: the iommufd, or a vfio device
+ * @req: IOMMU_*, or VFIO_*
+ * @arg: its struct
+ *
+ * Return: what the ioctl returns, -errno instead of -1
+ */
+int iommufd_cmd(int fd, unsigned long req, void *arg);
+
+int iommufd_open(void);
+int iommufd_destroy(int fd, __u32 id);
+int iommufd_ioas_alloc(int fd, __u32 *ioas_id);
+
+/* @prot: IOMMU_IOAS_MAP_READABLE, IOMMU_IOAS_MAP_WRITEABLE or both */
+int iommufd_ioas_map(int fd, __u32 ioas_id, const void *va, __u64 length,
+		     __u64 iova, __u32 prot);
+int iommufd_ioas_unmap(int fd, __u32 ioas_id, __u64 iova, __u64 length);
+
+/* @num: in: room in @ranges, out: ranges that there are, also on -EMSGSIZE */
+int iommufd_ioas_iova_ranges(int fd, __u32 ioas_id,
+			     struct iommu_iova_range *ranges, __u32 *num);
+
+/* A kernel-managed HWPT on an IOAS, without data */
+int iommufd_hwpt_alloc(int fd, __u32 dev_id, __u32 ioas_id, __u32 flags,
+		       __u32 *hwpt_id);
+int iommufd_hwpt_alloc_data(int fd, __u32 dev_id, __u32 pt_id, __u32 flags,
+			    __u32 data_type, const void *data, __u32 data_len,
+			    __u32 *hwpt_id);
+int iommufd_hwpt_alloc_ste(int fd, __u32 dev_id, __u32 viommu_id,
+			   struct iommu_hwpt_arm_smmuv3 ste, __u32 *hwpt_id);
+int iommufd_viommu_alloc(int fd, __u32 dev_id, __u32 hwpt_id, __u32 type,
+			 __u32 *viommu_id);
+int iommufd_vdevice_alloc(int fd, __u32 viommu_id, __u32 dev_id, __u64 virt_id,
+			  __u32 *vdevice_id);
+
+/* @num: in: entries, out: entries done, also on failure */
+int iommufd_invalidate(int fd, __u32 id, __u32 data_type, const void *entries,
+		       __u32 entry_len, __u32 *num);
+
+/* @len: in: room at @data, out: what the kernel has. @caps may be NULL */
+int iommufd_hw_info(int fd, __u32 dev_id, __u32 *type, void *data, __u32 *len,
+		    __u64 *caps);
+
+#endif

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An SMMUv3 that does not nest, for want of a stage or of cacheability: all but
+ * nesting works as usual, and what is missing is refused, not replaced.
+ */
+#include "smmuv3_utils.h"
+
+FIXTURE(plain)
+{
+	struct vm vm;
+	struct guest_dev dev;
+	bool s1;
+	bool s2;
+	__u32 hwpt;
+};
+
+FIXTURE_SETUP(plain)
+{
+	const char *why = guest_dev_why_not(0);
+
+	if (why)
+		SKIP(return, "%s", why);
+	vm_init(_metadata, &self->vm);
+	guest_dev_open(_metadata, &self->dev, &self->vm, 0);
+	self->s1 = self->dev.info.idr[0] & IDR0_S1P;
+	self->s2 = self->dev.info.idr[0] & IDR0_S2P;
+	if (!self->s1 && !self->s2)
+		SKIP(return, "the device is not behind an SMMUv3");
+}
+
+FIXTURE_TEARDOWN(plain)
+{
+	guest_dev_close(&self->dev);
+	vm_close(&self->vm);
+}
+
+/* The device reaches its memory, and nothing else */
+static void check_dma(struct __test_metadata *_metadata, struct vm *vm,
+		      struct guest_dev *dev)
+{
+	dma_prime(dev);
+	dma_writes(dev, vm_ipa(vm, 0), vm_page(vm, 0));
+	dma_reads(dev, vm_ipa(vm, 0), vm_page(vm, 0));
+	test_ioas_unmap(vm, vm_ipa(vm, 0), vm->page);
+	dma_write_blocked(dev, vm_ipa(vm, 0), vm_page(vm, 0));
+	dma_read_blocked(dev, vm_ipa(vm, 0), vm_page(vm, 0));
+}
+
+TEST_F(plain, attach_ioas)
+{
+	test_attach(&self->dev, self->vm.ioas);
+	check_dma(_metadata, &self->vm, &self->dev);
+}
+
+TEST_F(plain, attach_hwpt)
+{
+	struct vm *vm = &self->vm;
+
+	test_hwpt_alloc(vm->fd, self->dev.id, vm->ioas, 0, &self->hwpt);
+	test_attach(&self->dev, self->hwpt);
+	check_dma(_metadata, vm, &self->dev);
+}
+
+TEST_F(plain, attach_nest_parent)
+{
+	struct vm *vm = &self->vm;
+
+	if (!self->s1 || !self->s2) {
+		/* Neither stage 1 in its place nor stage 2 to no purpose */
+		test_err_hwpt_alloc(EOPNOTSUPP, vm->fd, self->dev.id, vm->ioas,
+				    IOMMU_HWPT_ALLOC_NEST_PARENT, &self->hwpt);
+		return;
+	}
+	test_hwpt_alloc(vm->fd, self->dev.id, vm->ioas,
+			IOMMU_HWPT_ALLOC_NEST_PARENT, &self->hwpt);
+	test_attach(&self->dev, self->hwpt);
+	check_dma(_metadata, vm, &self->dev);
+}
+
+TEST_F(plain, msi)
+{
+	int efd = eventfd(0, EFD_CLOEXEC);
+
+	ASSERT_LE(0, efd);
+	test_attach(&self->dev, self->vm.ioas);
+	FACT(vfio_pci_set_msi(&self->dev.pci, efd));
+	ASSERT_TRUE(msi_arrives(&self->dev, efd, MSI_WAIT_MSEC));
+	ASSERT_TRUE(msi_arrives(&self->dev, efd, MSI_WAIT_MSEC));
+	FACT(vfio_pci_set_msi(&self->dev.pci, -1));
+	close(efd);
+}
+
+/*
+ * Which stage it is shows in a write-only mapping: a stage 1 entry can't keep a
+ * device from reading what it may write, a stage 2 entry does.
+ */
+TEST_F(plain, write_only_mapping)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	__u64 iova = vm_ipa(vm, NR_DATA);
+
+	test_ioas_map(vm, 1, iova, WRITEABLE);
+	test_hwpt_alloc(vm->fd, dev->id, vm->ioas, 0, &self->hwpt);
+	test_attach(dev, self->hwpt);
+	dma_prime(dev);
+	dma_writes(dev, iova, vm_page(vm, 1));
+	if (self->s1)
+		dma_reads(dev, iova, vm_page(vm, 1));
+	else
+		dma_read_blocked(dev, iova, vm_page(vm, 1));
+
+	if (!self->s1 || !self->s2)
+		return;
+	test_hwpt_alloc(vm->fd, dev->id, vm->ioas, IOMMU_HWPT_ALLOC_NEST_PARENT,
+			&vm->s2);
+	test_attach(dev, vm->s2);
+	dma_writes(dev, iova, vm_page(vm, 1));
+	dma_read_blocked(dev, iova, vm_page(vm, 1));
+}
+
+TEST_F(plain, read_only_mapping)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	__u64 iova = vm_ipa(vm, NR_DATA);
+
+	test_ioas_map(vm, 1, iova, READABLE);
+	test_attach(dev, vm->ioas);
+	dma_prime(dev);
+	dma_reads(dev, iova, vm_page(vm, 1));
+	dma_write_blocked(dev, iova, vm_page(vm, 1));
+}
+
+TEST_F(plain, viommu_refused)
+{
+	struct vm *vm = &self->vm;
+	__u32 flags = self->s1 && self->s2 ? IOMMU_HWPT_ALLOC_NEST_PARENT : 0;
+
+	if (!smmuv3_why_no_nesting(&self->dev.info))
+		SKIP(return, "this machine nests: see smmuv3_nested");
+	test_hwpt_alloc(vm->fd, self->dev.id, vm->ioas, flags, &self->hwpt);
+	test_err_viommu_alloc(EOPNOTSUPP, vm->fd, self->dev.id, self->hwpt,
+			      &vm->viommu);
+	/* Before anybody looks at the HWPT */
+	test_err_viommu_alloc(EOPNOTSUPP, vm->fd, self->dev.id, ID_UNKNOWN,
+			      &vm->viommu);
+	test_err_viommu_alloc(ENOENT, vm->fd, ID_UNKNOWN, self->hwpt,
+			      &vm->viommu);
+}
+
+TEST_HARNESS_MAIN
