@@ -14,60 +14,91 @@ TREE ?= $(O)/tree
 override TREE := $(abspath $(TREE))
 # The kernel source for make tree: a directory, a tarball or a git clone; the package without it.
 KSRC ?=
-# Debug fragments of the kernel config: debug, kasan, tests; several are fine.
+# Debug fragments of the kernel config.
 DEBUG ?=
+
+VM := tools/testing/vm
+STEP := $(VM)/step
 empty :=
 space := $(empty) $(empty)
 # One folder per flavour, and apart from each other what comes from another tree.
-prefix = $(O)/$(if $(filter $(O)/tree,$(TREE)),,$(notdir $(TREE))-)
-KERNEL = $(prefix)kernel$(if $(strip $(DEBUG)),-$(subst $(space),-,$(strip $(DEBUG))))
-SELFTESTS = $(prefix)selftests
-
-VM := tools/testing/vm
+prefix := $(O)/$(if $(filter $(O)/tree,$(TREE)),,$(notdir $(TREE))-)
+KERNEL := $(prefix)kernel$(if $(strip $(DEBUG)),-$(subst $(space),-,$(strip $(DEBUG))))
+SELFTESTS := $(prefix)selftests
+# Looked at only when used: the tree may be made on the way.
 fragments = $(addprefix $(VM)/configs/,arm64.config \
-	$(if $(wildcard $(1)/drivers/iommu/Kconfig.user-domain),series.config) \
-	$(if $(strip $(2)),tests.config $(patsubst %,%.config,$(filter-out tests,$(2)))))
-KERNEL_TITLE = kernel $(notdir $(KERNEL))
-STEP := $(VM)/step
+	$(if $(shell test -e $(TREE)/drivers/iommu/Kconfig.user-domain && echo y),series.config) \
+	$(if $(strip $(DEBUG)),tests.config $(patsubst %,%.config,$(filter-out tests,$(DEBUG)))))
 
 .PHONY: help
 help:
 	@sed -n 's/^## \{0,1\}//p' Makefile
 
-## make tree             the kernel as a git tree in build/tree, one commit per patch
-## make export           write the commits of that tree back as patches/ and new files
-## make series           the series as mails for git am, in build/series
+## make demo         boot the kernel and watch a device's DMA go through a nested domain, step by step
+## make check        everything that can be checked: sources, builds, boots, tests; the last line counts
+## make check-PART   a part of it: lint series kernels static steps kunit iommufd smmuv3 demo modules
+##                   (all from kunit on use what check-kernels built)
+##
+## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
+## make export       write the commits of that tree back as patches/ and new files
+## make series       the series as mails for git am, in build/series
+## make series-build build and boot each step of the series; FROM=REV: only those new since that
+##                   revision of this repository
+##
+## make kernel       the arm64 kernel of the test VM, in build/kernel
+## make selftests    the iommu selftests of the tree, static, in build/selftests
+## make run          boot that kernel and run a program: PROG="iommufd -l", MACHINE=dt (or acpi, plain),
+##                   RUN="..." for more options, see tools/testing/vm/run --help
+## make shell        boot that kernel with a shell on the console
+## make deps         install what is missing (also done by the targets above)
+## make clean        remove the build folder
+##
+## O=DIR             build there instead of in build/
+## KSRC=PATH         kernel source: a directory, tarball or git clone instead of Debian's linux-source-6.12
+## TREE=DIR          use this kernel git tree instead of build/tree, and change nothing in it
+## DEBUG="..."       kernel with debug fragments, in a folder of its own: debug (lockdep, kmemleak,
+##                   UBSAN ...), kasan, tests (KUnit and fault injection, which the others include)
+
+.PHONY: deps
+deps:
+	@$(VM)/deps $(O)
+
 .PHONY: tree export series
-tree:
-	@tools/series/import . $(TREE) $(KSRC)
+tree: deps
+	@tools/series/import . $(O)/tree $(KSRC)
 export:
 	@tools/series/export $(TREE) .
-series:
+# A tree of somebody's own is used as it is.
+TREE_READY := $(if $(filter $(O)/tree,$(TREE)),tree,deps)
+series: $(TREE_READY)
 	@tools/series/mail $(TREE) $(O)/series patches/cover-letter
 
-# A tree of somebody's own is used as it is.
-ifeq ($(TREE),$(O)/tree)
-TREE_DEP := tree
-endif
+# What main had before: its steps were built then.
+FROM ?= $(shell git rev-parse -q --verify HEAD^ 2>/dev/null)
+.PHONY: series-build
+series-build: $(TREE_READY)
+	@tools/series/steps . $(TREE) $(O)/steps $(FROM)
 
-## make kernel           the arm64 kernel for the test VM, in build/kernel
-## make kernel DEBUG=... the same with debug fragments: any of debug, kasan, tests
-.PHONY: kernel
-kernel: $(TREE_DEP)
-	@$(STEP) $(KERNEL).log "$(KERNEL_TITLE)" $(VM)/build-kernel $(TREE) $(KERNEL) $(call fragments,$(TREE),$(DEBUG))
-
-## make selftests        the iommu selftests of that tree, static for the VM, in build/selftests
-.PHONY: selftests
-selftests: $(TREE_DEP)
-	@$(STEP) $(SELFTESTS).log "selftests" $(VM)/build-selftests $(TREE) $(SELFTESTS)
-
-## make run PROG="..."   boot that kernel and run a program of the selftests in it; MACHINE=dt, acpi
-##                       or plain, RUN="..." for further options of tools/testing/vm/run
-## make shell            boot that kernel with a shell on the console
+.PHONY: kernel selftests run shell demo
+kernel: $(TREE_READY)
+	@$(STEP) $(KERNEL).log "$(notdir $(KERNEL))" $(VM)/build-kernel $(TREE) $(KERNEL) $(fragments)
+selftests: $(TREE_READY)
+	@$(STEP) $(SELFTESTS).log "$(notdir $(SELFTESTS))" $(VM)/build-selftests $(TREE) $(SELFTESTS)
 MACHINE ?= dt
 RUNVM = O=$(O) $(VM)/run --kernel $(KERNEL) --tests $(SELFTESTS)/iommu --machine $(MACHINE) $(RUN)
-.PHONY: run shell
 run: kernel selftests
-	@$(RUNVM) -- $(or $(PROG),$(error which program? PROG="iommufd"))
+	@$(RUNVM) -- $(or $(PROG),$(error which program? PROG="iommufd -l"))
 shell: kernel selftests
 	@$(RUNVM) --shell
+demo: kernel selftests
+	@$(RUNVM) -- smmuv3_demo && echo "demo: done"
+
+.PHONY: check
+check: $(TREE_READY)
+	@SINCE=$(FROM) $(VM)/check $(TREE) $(O)
+check-%: $(TREE_READY)
+	@SINCE=$(FROM) $(VM)/check $(TREE) $(O) $*
+
+.PHONY: clean
+clean:
+	rm -rf $(O)
