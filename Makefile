@@ -25,10 +25,7 @@ space := $(empty) $(empty)
 prefix := $(O)/$(if $(filter $(O)/tree,$(TREE)),,$(notdir $(TREE))-)
 KERNEL := $(prefix)kernel$(if $(strip $(DEBUG)),-$(subst $(space),-,$(strip $(DEBUG))))
 SELFTESTS := $(prefix)selftests
-# Looked at only when used: the tree may be made on the way.
-fragments = $(addprefix $(VM)/configs/,arm64.config \
-	$(if $(shell test -e $(TREE)/drivers/iommu/Kconfig.user-domain && echo y),series.config) \
-	$(if $(strip $(DEBUG)),tests.config $(patsubst %,%.config,$(filter-out tests,$(DEBUG)))))
+FRAGMENTS := arm64 $(if $(strip $(DEBUG)),tests $(filter-out tests,$(DEBUG)))
 
 .PHONY: help
 help:
@@ -81,7 +78,7 @@ series-build: $(TREE_READY)
 
 .PHONY: kernel selftests run shell demo
 kernel: $(TREE_READY)
-	@$(STEP) $(KERNEL).log "$(notdir $(KERNEL))" $(VM)/build-kernel $(TREE) $(KERNEL) $(fragments)
+	@$(STEP) $(KERNEL).log "$(notdir $(KERNEL))" $(VM)/build-kernel $(TREE) $(KERNEL) $(FRAGMENTS)
 selftests: $(TREE_READY)
 	@$(STEP) $(SELFTESTS).log "$(notdir $(SELFTESTS))" $(VM)/build-selftests $(TREE) $(SELFTESTS)
 MACHINE ?= dt
