@@ -22,10 +22,11 @@ FIXTURE_SETUP(plain)
 		SKIP(return, "%s", why);
 	vm_init(_metadata, &self->vm);
 	guest_dev_open(_metadata, &self->dev, &self->vm, 0);
+	why = guest_dev_no_smmuv3(&self->dev);
+	if (why)
+		SKIP(return, "%s", why);
 	self->s1 = self->dev.info.idr[0] & IDR0_S1P;
 	self->s2 = self->dev.info.idr[0] & IDR0_S2P;
-	if (!self->s1 && !self->s2)
-		SKIP(return, "the device is not behind an SMMUv3");
 }
 
 FIXTURE_TEARDOWN(plain)

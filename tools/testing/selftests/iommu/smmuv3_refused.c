@@ -32,7 +32,7 @@ FIXTURE_SETUP(refused)
 		SKIP(return, "%s", why);
 	vm_init(_metadata, vm);
 	guest_dev_open(_metadata, &self->dev, vm, 0);
-	why = smmuv3_why_no_nesting(&self->dev.info);
+	why = guest_dev_no_nesting(&self->dev);
 	if (why)
 		SKIP(return, "%s", why);
 
@@ -546,6 +546,8 @@ TEST_F(refused, invalidate_array)
 	test_err_inv(EINVAL, self->vm.ioas, INV_SMMUV3, 1, buf, sizeof(cmd),
 		     0);
 	test_err_inv(EINVAL, dev, INV_SMMUV3, 1, buf, sizeof(cmd), 0);
+	/* As before there were vIOMMUs: no nested HWPT of that id */
+	test_err_inv(ENOENT, self->vm.s2, INV_SMMUV3, 1, buf, sizeof(cmd), 0);
 	test_err_inv(EINVAL, vdev, INV_SMMUV3, 1, buf, sizeof(cmd), 0);
 
 	/* Any entry_len: short is padded with zeros, long has to be zero */
@@ -553,6 +555,7 @@ TEST_F(refused, invalidate_array)
 	test_inv(1, buf, sizeof(cmd) + 1);
 	test_inv(1, buf, 8);
 	test_inv(1, buf, 1);
+	memcpy(buf + page, &cmd, sizeof(cmd));
 	test_inv(2, buf, page);
 	munmap(buf, 2 * page);
 }

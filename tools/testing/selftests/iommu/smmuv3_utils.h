@@ -176,10 +176,10 @@ static inline bool fact_fails(struct __test_metadata *_metadata, int line,
 	FACT_IS(EDU_BLOCKED, edu_read(&(_gdev)->edu, _iova, _p))
 
 /* Where the mailbox can't be reached: start now, look later */
-#define dma_try_read(_gdev, _iova)					\
-	FACT(edu_load(&(_gdev)->edu, _iova, EDU_DMA_LEN))
-#define dma_nothing_was_read(_gdev)					\
-	FACT_IS(EDU_MOVED, edu_check_held(&(_gdev)->edu))
+#define dma_try_read(_gdev, _iova, _p)					\
+	FACT(edu_try_read(&(_gdev)->edu, _iova, _p))
+#define dma_nothing_was_read(_gdev, _p)					\
+	FACT_IS(EDU_BLOCKED, edu_check_read(&(_gdev)->edu, _p))
 
 /* Give the device bytes of its own to write */
 #define dma_prime(_gdev)						\
@@ -259,6 +259,20 @@ static inline const char *guest_dev_why_not(unsigned int index)
 	return NULL;
 }
 
+/* By sysfs, where SMMUv3s are smmu3.<address>: iommufd is what is tested */
+static inline bool guest_dev_on_smmuv3(const struct guest_dev *gdev)
+{
+	char path[64], link[256] = "";
+	const char *name;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu",
+		 gdev->pci.bdf);
+	if (readlink(path, link, sizeof(link) - 1) < 0)
+		return false;
+	name = strrchr(link, '/');
+	return name && !strncmp(name + 1, "smmu3.", 6);
+}
+
 /* Bind edu device @index to the VM. Nothing is attached yet */
 static inline void guest_dev_open(struct __test_metadata *_metadata,
 				  struct guest_dev *gdev, struct vm *vm,
@@ -282,8 +296,24 @@ static inline void guest_dev_open(struct __test_metadata *_metadata,
 	gdev->edu.mbox_iova = vm_ipa(vm, NR_DATA - 1 - index);
 
 	FACT(iommufd_hw_info(vm->fd, gdev->id, &type, &gdev->info, &len, NULL));
-	if (type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
-		memset(&gdev->info, 0, sizeof(gdev->info));
+	if (guest_dev_on_smmuv3(gdev)) {
+		ASSERT_EQ(IOMMU_HW_INFO_TYPE_ARM_SMMUV3, type);
+		ASSERT_EQ(sizeof(gdev->info), len);
+	}
+}
+
+/* With a bound device: does its machine have what the test is about? */
+static inline const char *guest_dev_no_smmuv3(const struct guest_dev *gdev)
+{
+	return guest_dev_on_smmuv3(gdev) ? NULL :
+					   "the device is not behind an SMMUv3";
+}
+
+static inline const char *guest_dev_no_nesting(const struct guest_dev *gdev)
+{
+	const char *why = guest_dev_no_smmuv3(gdev);
+
+	return why ?: smmuv3_why_no_nesting(&gdev->info);
 }
 
 /* A stage 1 that reaches the mailbox and the MSI window at VA = IPA */

@@ -121,28 +121,53 @@ void edu_pattern(void *p)
 	}
 }
 
-enum edu_result edu_check_held(struct edu *edu)
+/* An aborted read may complete with all zeros or all ones on the bus */
+static bool is_fill(const __u8 *p)
 {
-	__u8 before[EDU_DMA_LEN];
+	return (!p[0] || p[0] == 0xff) && !memcmp(p, p + 1, EDU_DMA_LEN - 1);
+}
 
+int edu_try_read(struct edu *edu, __u64 iova, void *p)
+{
+	edu_pattern(p);
+	return edu_load(edu, iova, EDU_DMA_LEN);
+}
+
+enum edu_result edu_check_read(struct edu *edu, const void *p)
+{
+	__u8 want[EDU_DMA_LEN], before[EDU_DMA_LEN];
+	enum edu_result ret;
+
+	/* @p may be the mailbox itself */
+	memcpy(want, p, sizeof(want));
 	edu_pattern(before);
 	memcpy(edu->mbox, before, sizeof(before));
 	if (edu_store(edu, edu->mbox_iova, EDU_DMA_LEN))
 		return EDU_STUCK;
-	if (!memcmp(edu->mbox, edu->held, EDU_DMA_LEN))
-		return EDU_MOVED;
+
 	if (!memcmp(edu->mbox, before, EDU_DMA_LEN))
 		return EDU_NO_MBOX;
-	return EDU_GARBLED;
+	if (!memcmp(edu->mbox, want, EDU_DMA_LEN))
+		ret = EDU_MOVED;
+	else if (!memcmp(edu->mbox, edu->held, EDU_DMA_LEN) ||
+		 is_fill(edu->mbox))
+		ret = EDU_BLOCKED;
+	else
+		ret = EDU_GARBLED;
+	memcpy(edu->held, edu->mbox, EDU_DMA_LEN);
+	return ret;
+}
+
+enum edu_result edu_read(struct edu *edu, __u64 iova, void *p)
+{
+	if (edu_try_read(edu, iova, p))
+		return EDU_STUCK;
+	return edu_check_read(edu, p);
 }
 
 enum edu_result edu_fill(struct edu *edu)
 {
-	edu_pattern(edu->held);
-	memcpy(edu->mbox, edu->held, EDU_DMA_LEN);
-	if (edu_load(edu, edu->mbox_iova, EDU_DMA_LEN))
-		return EDU_STUCK;
-	return edu_check_held(edu);
+	return edu_read(edu, edu->mbox_iova, edu->mbox);
 }
 
 enum edu_result edu_write(struct edu *edu, __u64 iova, void *p)
@@ -158,27 +183,6 @@ enum edu_result edu_write(struct edu *edu, __u64 iova, void *p)
 	if (!memcmp(p, before, EDU_DMA_LEN))
 		return EDU_BLOCKED;
 	return EDU_GARBLED;
-}
-
-enum edu_result edu_read(struct edu *edu, __u64 iova, void *p)
-{
-	__u8 before[EDU_DMA_LEN];
-	enum edu_result ret;
-
-	memcpy(before, edu->held, sizeof(before));
-	edu_pattern(p);
-	if (edu_load(edu, iova, EDU_DMA_LEN))
-		return EDU_STUCK;
-
-	memcpy(edu->held, p, EDU_DMA_LEN);
-	ret = edu_check_held(edu);
-	if (ret == EDU_MOVED)
-		return ret;
-
-	memcpy(edu->held, before, EDU_DMA_LEN);
-	if (ret == EDU_GARBLED && !memcmp(edu->mbox, before, EDU_DMA_LEN))
-		return EDU_BLOCKED;
-	return ret;
 }
 
 void edu_irq_raise(struct edu *edu)

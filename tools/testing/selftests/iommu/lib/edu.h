@@ -34,7 +34,7 @@ struct edu {
 /* What the bytes say about a transfer */
 enum edu_result {
 	EDU_MOVED,	/* the bytes at the destination are those of the source */
-	EDU_BLOCKED,	/* the destination is as it was */
+	EDU_BLOCKED,	/* the destination holds nothing of the source */
 	EDU_GARBLED,	/* neither */
 	EDU_NO_MBOX,	/* the device can't reach its mailbox: nothing proved */
 	EDU_STUCK,	/* the device did not finish in time */
@@ -87,16 +87,6 @@ void edu_pattern(void *p);
 enum edu_result edu_fill(struct edu *edu);
 
 /**
- * edu_check_held() - Is the device's buffer as it was?
- * @edu: the device
- *
- * After edu_load() of something blocked, this proves that nothing was read.
- *
- * Return: EDU_MOVED if so, EDU_GARBLED if it has changed
- */
-enum edu_result edu_check_held(struct edu *edu);
-
-/**
  * edu_write() - Device writes its buffer to @iova; did @p receive it?
  * @edu: the device, with a known buffer: edu_fill() or edu_read() before
  * @iova: where the device writes
@@ -117,6 +107,25 @@ enum edu_result edu_write(struct edu *edu, __u64 iova, void *p);
  * Return: see enum edu_result
  */
 enum edu_result edu_read(struct edu *edu, __u64 iova, void *p);
+
+/**
+ * edu_try_read() - Device reads @iova, where the mailbox is out of reach
+ * @edu: the device, with a known buffer
+ * @iova: where the device reads
+ * @p: the memory there, given a new pattern first
+ *
+ * Return: 0, or -ETIMEDOUT
+ */
+int edu_try_read(struct edu *edu, __u64 iova, void *p);
+
+/**
+ * edu_check_read() - The second half of edu_read(), after edu_try_read()
+ * @edu: the device, which can reach its mailbox now
+ * @p: as for edu_try_read()
+ *
+ * Return: see enum edu_result
+ */
+enum edu_result edu_check_read(struct edu *edu, const void *p);
 
 /* Raise the device's interrupt, and take it back */
 void edu_irq_raise(struct edu *edu);
