@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vDEVICE objects: the name that a guest has for a device on its vIOMMU.
+ */
+#include <linux/iommu.h>
+#include <linux/iommu-viommu.h>
+#include <uapi/linux/iommufd.h>
+
+#include "iommufd_private.h"
+
+/* Nobody finds the vDEVICE any more, neither the vIOMMU nor the device */
+static void iommufd_vdevice_unpublish(struct iommufd_vdevice *vdev)
+{
+	lockdep_assert_held(&vdev->idev->igroup->lock);
+
+	xa_erase(&vdev->viommu->core->vdevs, vdev->core.virt_id);
+	vdev->idev->vdev = NULL;
+	refcount_dec(&vdev->viommu->obj.users);
+}
+
+void iommufd_vdevice_destroy(struct iommufd_object *obj)
+{
+	struct iommufd_vdevice *vdev =
+		container_of(obj, struct iommufd_vdevice, obj);
+	struct iommufd_device *idev = vdev->idev;
+
+	mutex_lock(&idev->igroup->lock);
+	iommufd_vdevice_unpublish(vdev);
+	mutex_unlock(&idev->igroup->lock);
+	/* From iommufd_vdevice_alloc_ioctl() */
+	iommufd_put_object(idev->ictx, &idev->obj);
+}
+
+/**
+ * iommufd_device_remove_vdevice() - Take the vDEVICE off a device that leaves
+ * @idev: The device that is being unbound
+ *
+ * User space can't be relied on to destroy the vDEVICE first. Its id is left
+ * behind as a tombstone, so that user space, which may not know yet, can't
+ * meet an unrelated object under it. No vDEVICE can be made afterwards.
+ *
+ * User space may be half way through destroying the vDEVICE. It then holds a
+ * reference of the device until that is done, and unbinding waits for it.
+ */
+void iommufd_device_remove_vdevice(struct iommufd_device *idev)
+{
+	struct iommufd_vdevice *vdev;
+
+	mutex_lock(&idev->igroup->lock);
+	idev->unbinding = true;
+	vdev = idev->vdev;
+	if (vdev && !refcount_inc_not_zero(&vdev->obj.users))
+		vdev = NULL;
+	mutex_unlock(&idev->igroup->lock);
+
+	if (vdev)
+		WARN_ON(iommufd_object_remove(idev->ictx, &vdev->obj,
+					      vdev->obj.id,
+					      REMOVE_WAIT_SHORTTERM |
+					      REMOVE_OBJ_TOMBSTONE));
+}
+
+int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_vdevice_alloc *cmd = ucmd->cmd;
+	struct iommufd_viommu *viommu;
+	struct iommufd_vdevice *vdev;
+	struct iommufd_device *idev;
+	struct iommu_viommu *core;
+	void *curr;
+	int rc;
+
+	/* The index of an xarray */
+	if (cmd->virt_id > ULONG_MAX)
+		return -EINVAL;
+
+	viommu = iommufd_get_viommu(ucmd, cmd->viommu_id);
+	if (IS_ERR(viommu))
+		return PTR_ERR(viommu);
+	core = viommu->core;
+
+	idev = iommufd_get_device(ucmd, cmd->dev_id);
+	if (IS_ERR(idev)) {
+		rc = PTR_ERR(idev);
+		goto out_put_viommu;
+	}
+	if (viommu->iommu_dev != idev->dev->iommu->iommu_dev) {
+		rc = -EINVAL;
+		goto out_put_idev;
+	}
+
+	mutex_lock(&idev->igroup->lock);
+	if (idev->unbinding) {
+		rc = -ENOENT;
+		goto out_unlock;
+	}
+	if (idev->vdev) {
+		rc = -EEXIST;
+		goto out_unlock;
+	}
+	if (core->ops->check_vdevice) {
+		rc = core->ops->check_vdevice(core, idev->dev, cmd->virt_id);
+		if (rc)
+			goto out_unlock;
+	}
+
+	vdev = iommufd_object_alloc(ucmd->ictx, vdev, IOMMUFD_OBJ_VDEVICE);
+	if (IS_ERR(vdev)) {
+		rc = PTR_ERR(vdev);
+		goto out_unlock;
+	}
+	vdev->core = (struct iommu_vdevice){
+		.viommu = core,
+		.dev = idev->dev,
+		.virt_id = cmd->virt_id,
+	};
+	vdev->viommu = viommu;
+	vdev->idev = idev;
+
+	curr = xa_cmpxchg(&core->vdevs, cmd->virt_id, NULL, &vdev->core,
+			  GFP_KERNEL);
+	if (curr) {
+		rc = xa_err(curr) ?: -EEXIST;
+		goto out_abort;
+	}
+	idev->vdev = vdev;
+	refcount_inc(&viommu->obj.users);
+
+	cmd->out_vdevice_id = vdev->obj.id;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	if (rc) {
+		iommufd_vdevice_unpublish(vdev);
+		goto out_abort;
+	}
+	iommufd_object_finalize(ucmd->ictx, &vdev->obj);
+	mutex_unlock(&idev->igroup->lock);
+	/* The reference of idev stays with vdev */
+	goto out_put_viommu;
+
+out_abort:
+	iommufd_object_abort(ucmd->ictx, &vdev->obj);
+out_unlock:
+	mutex_unlock(&idev->igroup->lock);
+out_put_idev:
+	iommufd_put_object(ucmd->ictx, &idev->obj);
+out_put_viommu:
+	iommufd_put_object(ucmd->ictx, &viommu->obj);
+	return rc;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What iommufd and an IOMMU driver share of a vIOMMU: one guest's slice of one
+ * physical IOMMU instance, and the devices that the guest sees behind it.
+ *
+ * iommufd owns the objects that user space knows by id. A driver embeds
+ * struct iommu_viommu in a struct of its own. Neither calls a function of the
+ * other, so each may be built in or a module.
+ */
+#ifndef __LINUX_IOMMU_VIOMMU_H
+#define __LINUX_IOMMU_VIOMMU_H
+
+#include <linux/iommu.h>
+#include <linux/lockdep.h>
+#include <linux/uaccess.h>
+#include <linux/xarray.h>
+
+struct iommu_viommu;
+
+/**
+ * struct iommu_vdevice - A device as the guest of a vIOMMU knows it
+ * @viommu: The vIOMMU, which outlives this
+ * @dev: The device, which outlives this
+ * @virt_id: The id by which the guest's IOMMU names the device
+ */
+struct iommu_vdevice {
+	struct iommu_viommu *viommu;
+	struct device *dev;
+	unsigned long virt_id;
+};
+
+/**
+ * struct iommu_viommu_ops - What a driver does for one type of vIOMMU
+ * @alloc: Allocate a vIOMMU on the IOMMU instance that serves @dev, over the
+ *         nest parent @parent which the caller keeps for as long as the vIOMMU
+ *         lives. The driver calls iommu_viommu_init(). Returns an ERR_PTR() on
+ *         failure: -EINVAL if @parent can't serve this instance.
+ * @free: Undo @alloc. No vDEVICE and no nested domain is left by then.
+ * @check_vdevice: May @dev be known as @virt_id here? 0, -EINVAL if @virt_id is
+ *                 out of range, -EOPNOTSUPP if the device can't be. Optional.
+ * @cache_invalidate: Carry out the invalidation requests of @array in order,
+ *                    complete them, and set array->entry_num to the number that
+ *                    have completed, also on failure. An empty array of a type
+ *                    that the driver knows succeeds. Optional.
+ */
+struct iommu_viommu_ops {
+	struct iommu_viommu *(*alloc)(struct device *dev,
+				      struct iommu_domain *parent);
+	void (*free)(struct iommu_viommu *viommu);
+	int (*check_vdevice)(struct iommu_viommu *viommu, struct device *dev,
+			     u64 virt_id);
+	int (*cache_invalidate)(struct iommu_viommu *viommu,
+				struct iommu_user_data_array *array);
+};
+
+/**
+ * struct iommu_viommu - Driver side of a vIOMMU
+ * @ops: The driver's
+ * @parent: The nest parent domain
+ * @vdevs: The vDEVICEs, struct iommu_vdevice by virt_id. Written by iommufd. An
+ *         entry and the device it names stay for as long as xa_lock() is held.
+ */
+struct iommu_viommu {
+	const struct iommu_viommu_ops *ops;
+	struct iommu_domain *parent;
+	struct xarray vdevs;
+};
+
+static inline void iommu_viommu_init(struct iommu_viommu *viommu,
+				     const struct iommu_viommu_ops *ops,
+				     struct iommu_domain *parent)
+{
+	viommu->ops = ops;
+	viommu->parent = parent;
+	xa_init_flags(&viommu->vdevs, XA_FLAGS_ACCOUNT);
+}
+
+/**
+ * iommu_viommu_find_dev() - Physical device by the id that the guest uses
+ * @viommu: The vIOMMU, its @vdevs locked by xa_lock()
+ * @virt_id: The id
+ *
+ * Return: the device, valid until xa_unlock(), or NULL
+ */
+static inline struct device *
+iommu_viommu_find_dev(struct iommu_viommu *viommu, unsigned long virt_id)
+{
+	struct iommu_vdevice *vdev;
+
+	lockdep_assert_held(&viommu->vdevs.xa_lock);
+	vdev = xa_load(&viommu->vdevs, virt_id);
+	return vdev ? vdev->dev : NULL;
+}
+
+/**
+ * iommu_viommu_has_dev() - Does a device have a vDEVICE on this vIOMMU?
+ * @viommu: The vIOMMU
+ * @dev: The device
+ *
+ * Return: true if so at the time of the call
+ */
+static inline bool iommu_viommu_has_dev(struct iommu_viommu *viommu,
+					struct device *dev)
+{
+	struct iommu_vdevice *vdev;
+	unsigned long virt_id;
+	bool found = false;
+
+	xa_lock(&viommu->vdevs);
+	xa_for_each(&viommu->vdevs, virt_id, vdev)
+		found |= vdev->dev == dev;
+	xa_unlock(&viommu->vdevs);
+	return found;
+}
+
+/**
+ * iommu_user_array_read() - Copy consecutive entries of a user array
+ * @dst: Room for *@num entries of @size bytes
+ * @size: Length in bytes of an entry as the kernel knows it
+ * @array: The array. A shorter entry is padded with zeros, a longer one must
+ *         have zeros beyond @size.
+ * @first: Index of the first entry to copy
+ * @num: Number of entries to copy, on return the number that were copied
+ *
+ * Return: 0 if all were copied, else why entry @first + *@num was not:
+ * * -EFAULT if user memory can't be read
+ * * -E2BIG if it has a non-zero byte that the kernel does not know
+ */
+static inline int iommu_user_array_read(void *dst, size_t size,
+					const struct iommu_user_data_array *array,
+					u32 first, u32 *num)
+{
+	void __user *src = array->uptr + first * array->entry_len;
+	u32 i;
+
+	if (array->entry_len == size && !copy_from_user(dst, src, size * *num))
+		return 0;
+
+	/* One by one, to learn which entry it is that can't be had */
+	for (i = 0; i != *num; i++) {
+		int rc = copy_struct_from_user(dst + i * size, size,
+					       src + i * array->entry_len,
+					       array->entry_len);
+
+		if (rc) {
+			*num = i;
+			return rc;
+		}
+	}
+	return 0;
+}
+
+#endif /* __LINUX_IOMMU_VIOMMU_H */
