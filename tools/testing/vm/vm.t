@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# vm.t KERNEL
+#
+# TAP: the harness notices what goes wrong, in the test VM with the kernel of the build folder KERNEL
+# and in results that are made up.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+kernel=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+number=0
+
+ok() { # TITLE COMMAND ...
+	local title=$1
+	shift
+	number=$((number + 1))
+	if "$@" >"$work/said" 2>&1; then
+		echo "ok $number - $title"
+	else
+		echo "not ok $number - $title"
+		sed 's/^/# /' "$work/said" "$work/errors"
+	fi
+}
+
+# Run something in the VM: $status, and what it said in $work/output and $work/errors.
+vm() {
+	status=0
+	"$here/run" --kernel "$kernel" --log "$work/vm" "$@" >"$work/output" 2>"$work/errors" || status=$?
+}
+status_is() { [ "$status" -eq "$1" ]; }
+says() { grep -F -e "$1" "$work/errors"; }
+
+vm -- sh -c 'echo out; exit 3'
+ok "the status of a program comes back" status_is 3
+ok "its output comes back, and nothing else" test "$(cat "$work/output")" = out
+vm -- sh -c 'head -c 100000 /bin/busybox'
+ok "binary output comes back whole" cmp "$work/output" <(head -c 100000 "${O:?}/vm/busybox/bin/busybox")
+vm --timeout 6 -- sleep 1000
+ok "a hang fails" status_is 99
+ok "...says so" says 'the VM hung: it was still there after 6 s: FAILED'
+ok "...and shows the console" says 'Run /init as init process'
+vm -- sh -c 'echo c >/proc/sysrq-trigger'
+ok "a crash fails" status_is 99
+ok "...and shows the console" says 'sysrq triggered crash'
+vm -- sh -c 'echo "<4>WARNING: CPU: 0 at made/up.c:1" >/dev/kmsg'
+ok "a splat fails, whatever the program's status" status_is 99
+ok "...and is named" says 'WARNING: CPU: 0 at made/up.c:1: FAILED'
+vm -- poweroff -f
+ok "a lost status fails" status_is 99
+vm -- no-such-program
+ok "a program that is not there fails" status_is 127
+# The program expands these, in the VM.
+# shellcheck disable=SC2016
+for machine in dt acpi plain; do
+	vm --machine $machine --stage 2 -- sh -c 'echo $SMMUV3_MACHINE $SMMUV3_STAGE'
+	ok "a program knows that the machine is $machine, stage 2" test "$(cat "$work/output")" = "$machine 2"
+done
+vm --machine acpi -- sh -c 'tail -c +10 /sys/firmware/acpi/tables/IORT | head -c 1; dmesg | grep "Table Upgrade: override .IORT"'
+ok "the patched IORT is the one in use" grep -q override "$work/output"
+vm -- bind_vfio 0000:00:01.0 0000:00:02.0
+ok "the edu devices bind to vfio-pci" status_is 0
+vm --stage 3 -- true
+ok "a wrong option fails before anything runs" status_is 98
+
+# The readers of results.
+tap() { rm -f "$work/counts"; "$here/tap" "$work/counts" "$@" >"$work/output" 2>&1; }
+counted() { [ "$(cat "$work/counts")" = "$1" ]; }
+tap 'a=echo 1..2; echo ok 1; echo not ok 2'
+ok "a failed test counts" counted "1 1"
+tap 'a=echo 1..1; echo ok 1; exit 3'
+ok "a bad status counts" counted "1 1"
+tap 'a=true'
+ok "no tests at all counts" counted "0 1"
+tap 'a=echo 1..3; echo ok 1'
+ok "tests that did not run count" counted "1 1"
+tap 'a=echo 1..1; echo ok 1' 'b=echo 1..0 "#" SKIP not here'
+ok "skipping does not count" counted "1 0"
+printf 'ok 1 a\nok 2 b\n1..2\n' >"$work/before"
+printf 'ok 1 b\nok 2 c\n1..2\n' >"$work/after"
+"$here/compare" "$work/before" "$work/after" >"$work/output" 2>"$work/errors"
+ok "a test that passed before and is gone is named" grep -q '^# no longer: a$' "$work/output"
+ok "...and fails" grep -q '^not ok 2' "$work/output"
+"$here/step" -t "$work/log" title false >"$work/output" 2>"$work/errors"
+ok "a step that fails is a failed test" grep -q '^not ok 1 - title' "$work/output"
+echo "1..$number"
