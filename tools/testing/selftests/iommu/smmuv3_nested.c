@@ -4,8 +4,10 @@
  * stage 2 that the kernel owns, with a device that does DMA through both. What
  * is claimed is claimed of bytes that moved or did not move.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "smmuv3_utils.h"
 
@@ -235,6 +237,28 @@ TEST_F(nested, stage2)
 	dma_writes(dev, vm_ipa(vm, 0), vm_page(vm, 0));
 	dma_reads(dev, vm_ipa(vm, 0), vm_page(vm, 0));
 	dma_write_blocked(dev, GUEST_VA, vm_page(vm, 0));
+}
+
+/* What a VMM may promise its guest as physical memory */
+TEST_F(nested, stage2_ranges)
+{
+	static const unsigned int oas[] = { 32, 36, 40, 42, 44, 48, 52 };
+	struct guest_dev *dev = &self->dev;
+	struct iommu_iova_range ranges[16];
+	__u32 num = ARRAY_SIZE(ranges), i;
+	struct vm *vm = &self->vm;
+
+	test_attach(dev, vm->s2);
+	FACT(iommufd_ioas_iova_ranges(vm->fd, vm->ioas, ranges, &num));
+	ASSERT_LT(1, num);
+	for (i = 0; i < num; i++)
+		ASSERT_TRUE(ranges[i].last < MSI_WINDOW ||
+			    ranges[i].start >= MSI_WINDOW + MSI_WINDOW_SIZE);
+	/* No address that stage 2 can't take, and all that it can */
+	i = oas[smmuv3_get(IDR5_OAS, dev->info.idr[5])];
+	ASSERT_EQ((1ULL << i) - 1, ranges[num - 1].last);
+	REFUSED(EINVAL, vm_map(vm, 0, MSI_WINDOW, READABLE));
+	REFUSED(EINVAL, vm_map(vm, 0, 1ULL << i, READABLE));
 }
 
 TEST_F(nested, stage1_over_stage2)
@@ -1402,6 +1426,211 @@ TEST_F_TIMEOUT(teardown, killed, 120)
 	guest_start(_metadata, vm, a, b);
 	dma_reads(a, GUEST_VA, vm_page(vm, 0));
 	dma_reads(b, GUEST_VA, vm_page(vm, 1));
+}
+
+/* A request as large as there can be ends with the task that made it */
+TEST_F_TIMEOUT(teardown, killed_while_invalidating, 120)
+{
+	struct guest_dev *a = &self->a, *b = &self->b;
+	const __u32 max = 0x80000;
+	struct vm *vm = &self->vm;
+	struct smmuv3_cmd *cmds;
+	int ready[2], status;
+	char byte = 0;
+	pid_t pid;
+	__u32 i;
+
+	cmds = mmap(NULL, max * sizeof(*cmds), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, cmds);
+	for (i = 0; i < max; i++)
+		cmds[i] = smmuv3_tlbi_nh_asid(OTHER_ASID);
+
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		guest_start(_metadata, vm, a, b);
+		if (write(ready[1], &byte, 1) != 1)
+			_exit(1);
+		for (;;) {
+			__u32 num = max;
+
+			if (iommufd_invalidate(vm->fd, vm->viommu,
+					       IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+					       cmds, sizeof(*cmds), &num))
+				_exit(2);
+		}
+	}
+	close(ready[1]);
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	usleep(20000);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFSIGNALED(status));
+
+	guest_start(_metadata, vm, a, b);
+	munmap(cmds, max * sizeof(*cmds));
+}
+
+/* ---- All at once ---- */
+
+#define RACE_SEC	3
+
+/* Each thread does its thing; what the others do to it has an errno */
+struct race {
+	struct vm *vm;
+	struct guest_dev *a;
+	struct guest_dev *b;
+	__u32 bypass;
+	time_t end;
+	bool failed;
+};
+
+static bool race_goes_on(struct race *race)
+{
+	return time(NULL) < race->end &&
+	       !__atomic_load_n(&race->failed, __ATOMIC_RELAXED);
+}
+
+static void race_check(struct race *race, const char *what, int ret,
+		       int errno1, int errno2)
+{
+	if (!ret || ret == -errno1 || ret == -errno2)
+		return;
+	ksft_print_msg("%s: %s\n", what, strerror(-ret));
+	__atomic_store_n(&race->failed, true, __ATOMIC_RELAXED);
+}
+
+static void *race_invalidate(void *arg)
+{
+	struct race *race = arg;
+	struct smmuv3_cmd cmds[100];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cmds); i++)
+		cmds[i] = i % 2 ? smmuv3_cfgi_cd(OTHER_VSID, 0, true) :
+				  smmuv3_tlbi_nh_va(ASID, GUEST_VA, true);
+	while (race_goes_on(race)) {
+		__u32 num = ARRAY_SIZE(cmds);
+		int ret;
+
+		ret = iommufd_invalidate(race->vm->fd, race->vm->viommu,
+					 IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+					 cmds, sizeof(cmds[0]), &num);
+		/* The vDEVICE of OTHER_VSID comes and goes */
+		race_check(race, "invalidate", ret, EIO, 0);
+		if (ret ? num % 2 != 1 : num != ARRAY_SIZE(cmds))
+			race_check(race, "entry_num", -EPROTO, 0, 0);
+	}
+	return NULL;
+}
+
+static void *race_vdevice(void *arg)
+{
+	struct race *race = arg;
+	__u32 id;
+
+	while (race_goes_on(race)) {
+		int ret = iommufd_vdevice_alloc(race->vm->fd, race->vm->viommu,
+						race->b->id, OTHER_VSID, &id);
+
+		race_check(race, "vdevice alloc", ret, EEXIST, 0);
+		if (!ret)
+			race_check(race, "vdevice destroy",
+				   iommufd_destroy(race->vm->fd, id), EBUSY,
+				   ENOENT);
+	}
+	return NULL;
+}
+
+static void *race_attach(void *arg)
+{
+	struct race *race = arg;
+	struct vfio_pci *b = &race->b->pci;
+
+	while (race_goes_on(race)) {
+		/* Stage 1 needs the vDEVICE that comes and goes */
+		race_check(race, "attach stage 1",
+			   vfio_pci_attach(b, race->a->hwpt), ENOENT, 0);
+		race_check(race, "attach stage 2",
+			   vfio_pci_attach(b, race->vm->s2), 0, 0);
+		race_check(race, "attach bypass",
+			   vfio_pci_attach(b, race->bypass), 0, 0);
+		race_check(race, "detach", vfio_pci_detach(b), 0, 0);
+	}
+	return NULL;
+}
+
+static void *race_stage2(void *arg)
+{
+	struct race *race = arg;
+	struct vm *vm = race->vm;
+	__u64 ipa = vm_ipa(vm, NR_DATA + 8);
+
+	while (race_goes_on(race)) {
+		race_check(race, "map",
+			   vm_map(vm, 8, ipa, READABLE | WRITEABLE), 0, 0);
+		race_check(race, "unmap", vm_unmap(vm, ipa, vm->page), 0, 0);
+	}
+	return NULL;
+}
+
+static void *race_viommu(void *arg)
+{
+	struct race *race = arg;
+	int fd = race->vm->fd;
+	__u32 id, hwpt;
+
+	while (race_goes_on(race)) {
+		race_check(race, "viommu alloc",
+			   iommufd_viommu_alloc(fd, race->a->id, race->vm->s2,
+						IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+						&id), 0, 0);
+		race_check(race, "nested alloc",
+			   iommufd_hwpt_alloc_ste(fd, race->a->id, id,
+						  smmuv3_ste_abort(), &hwpt),
+			   0, 0);
+		race_check(race, "nested destroy", iommufd_destroy(fd, hwpt),
+			   0, 0);
+		race_check(race, "viommu destroy", iommufd_destroy(fd, id),
+			   0, 0);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(teardown, all_at_once, 120)
+{
+	static void *(*const racers[])(void *) = {
+		race_invalidate, race_invalidate, race_vdevice, race_vdevice,
+		race_attach, race_stage2, race_viommu,
+	};
+	struct guest_dev *a = &self->a, *b = &self->b;
+	struct vm *vm = &self->vm;
+	pthread_t threads[ARRAY_SIZE(racers)];
+	struct race race = { .vm = vm, .a = a, .b = b };
+	unsigned int i;
+
+	guest_start(_metadata, vm, a, b);
+	test_detach(b);
+	test_destroy(vm->fd, b->vdev);
+	test_hwpt_alloc_ste(vm->fd, b->id, vm->viommu, smmuv3_ste_bypass(),
+			    &race.bypass);
+
+	race.end = time(NULL) + RACE_SEC;
+	for (i = 0; i < ARRAY_SIZE(racers); i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, racers[i],
+					    &race));
+	/* Device A is not involved, and should not notice */
+	while (race_goes_on(&race))
+		dma_writes(a, GUEST_VA, vm_page(vm, 0));
+	for (i = 0; i < ARRAY_SIZE(racers); i++)
+		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+	ASSERT_FALSE(race.failed);
+
+	dma_reads(a, GUEST_VA, vm_page(vm, 0));
+	test_destroy(vm->fd, b->hwpt);
+	test_destroy(vm->fd, race.bypass);
 }
 
 TEST_HARNESS_MAIN
