@@ -4,6 +4,7 @@
  * stage 2 that the kernel owns, with a device that does DMA through both. What
  * is claimed is claimed of bytes that moved or did not move.
  */
+#include <endian.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -451,6 +452,68 @@ TEST_F_TIMEOUT(nested, replace, 120)
 			test_attach(dev, hwpt[j]);
 			check_state(_metadata, vm, dev, i, j);
 		}
+	}
+}
+
+/*
+ * Whatever a guest writes into its vSTE, its CD or its tables: the device gets
+ * nowhere, and what is right before and after works.
+ */
+TEST_F_TIMEOUT(nested, broken_stage1_harms_nobody, 60)
+{
+	const __u64 nowhere = TABLES_IPA + 0x10000000ULL;
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	__u64 cd = smmuv3_cd_alloc(&vm->tables), *dw;
+	const __u64 base = le64toh(smmuv3_ste_s1(cd).ste[0]);
+	const struct {
+		const char *name;
+		__u64 ste[2];
+		/* Each byte of the CD; -1: a good CD, whose table is not there */
+		int cd;
+	} broken[] = {
+		{ "CD with V=0", { base, 0 }, 0x00 },
+		{ "CD of ones", { base, 0 }, 0xff },
+		{ "CD of fives", { base, 0 }, 0x55 },
+		{ "CD not in stage 2", { (base & ~STE_0_S1CONTEXTPTR) | nowhere,
+					 0 }, 0 },
+		{ "CD in the MSI window", { (base & ~STE_0_S1CONTEXTPTR) |
+					    MSI_WINDOW, 0 }, 0 },
+		{ "CD at the end", { base | STE_0_S1CONTEXTPTR, 0 }, 0 },
+		{ "reserved S1Fmt", { base | STE_0_S1FMT, 0 }, 0 },
+		{ "largest S1CDMax", { base | STE_0_S1CDMAX, 0 }, 0 },
+		{ "all there is", { base | STE_0_S1FMT | STE_0_S1CDMAX |
+				    STE_0_S1CONTEXTPTR, STE_1_S1DSS |
+				    STE_1_S1CIR | STE_1_S1COR | STE_1_S1CSH |
+				    STE_1_S1STALLD }, 0 },
+		{ "tables not in stage 2", { base, 0 }, -1 },
+	};
+	struct smmuv3_s1 s1 = dev->s1;
+	unsigned int i;
+	__u32 hwpt;
+
+	s1.root = nowhere;
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	for (i = 0; i < ARRAY_SIZE(broken); i++) {
+		dw = smmuv3_mem_ptr(&vm->tables, cd);
+		memset(dw, broken[i].cd, 64);
+		if (broken[i].cd < 0)
+			smmuv3_cd_write(&vm->tables, cd, &s1, OTHER_ASID,
+					smmuv3_get(IDR5_OAS,
+						   dev->info.idr[5]));
+		test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu,
+				    smmuv3_ste(broken[i].ste[0],
+					       broken[i].ste[1]), &hwpt);
+		test_attach(dev, hwpt);
+		test_cmd(vm->fd, vm->viommu, smmuv3_cfgi_cd_all(VSID));
+		dma_write_blocked(dev, GUEST_VA, vm_page(vm, 0))
+			TH_LOG("%s", broken[i].name);
+		dma_write_blocked(dev, vm_ipa(vm, 0), vm_page(vm, 0))
+			TH_LOG("%s", broken[i].name);
+		test_attach(dev, dev->hwpt);
+		dma_writes(dev, GUEST_VA, vm_page(vm, 0))
+			TH_LOG("after %s", broken[i].name);
+		test_destroy(vm->fd, hwpt);
 	}
 }
 
@@ -1599,38 +1662,97 @@ static void *race_viommu(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(teardown, all_at_once, 120)
+static void *race_vdevice_unbind(void *arg)
 {
-	static void *(*const racers[])(void *) = {
-		race_invalidate, race_invalidate, race_vdevice, race_vdevice,
-		race_attach, race_stage2, race_viommu,
-	};
-	struct guest_dev *a = &self->a, *b = &self->b;
-	struct vm *vm = &self->vm;
-	pthread_t threads[ARRAY_SIZE(racers)];
-	struct race race = { .vm = vm, .a = a, .b = b };
+	struct race *race = arg;
+	__u32 id;
+
+	while (race_goes_on(race)) {
+		__u32 dev = __atomic_load_n(&race->b->id, __ATOMIC_RELAXED);
+		int ret;
+
+		ret = iommufd_vdevice_alloc(race->vm->fd, race->vm->viommu, dev,
+					    OTHER_VSID, &id);
+		race_check(race, "vdevice alloc", ret, EEXIST, ENOENT);
+		/* Every other one is left to the unbinding */
+		if (!ret && id % 2)
+			race_check(race, "vdevice destroy",
+				   iommufd_destroy(race->vm->fd, id), EBUSY,
+				   ENOENT);
+	}
+	return NULL;
+}
+
+static void *race_unbind(void *arg)
+{
+	struct race *race = arg;
+	struct guest_dev *b = race->b;
+
+	while (race_goes_on(race)) {
+		vfio_pci_close(&b->pci);
+		race_check(race, "open", vfio_pci_open(&b->pci), 0, 0);
+		race_check(race, "bind",
+			   vfio_pci_bind_iommufd(&b->pci, race->vm->fd), 0, 0);
+		__atomic_store_n(&b->id, b->pci.dev_id, __ATOMIC_RELAXED);
+		race_check(race, "attach bypass",
+			   vfio_pci_attach(&b->pci, race->bypass), 0, 0);
+		race_check(race, "attach stage 1",
+			   vfio_pci_attach(&b->pci, race->a->hwpt), ENOENT, 0);
+	}
+	return NULL;
+}
+
+static void race_run(struct __test_metadata *_metadata, struct race *race,
+		     void *(*const racers[])(void *), unsigned int nr)
+{
+	struct guest_dev *a = race->a, *b = race->b;
+	struct vm *vm = race->vm;
+	pthread_t threads[8];
 	unsigned int i;
 
 	guest_start(_metadata, vm, a, b);
 	test_detach(b);
 	test_destroy(vm->fd, b->vdev);
 	test_hwpt_alloc_ste(vm->fd, b->id, vm->viommu, smmuv3_ste_bypass(),
-			    &race.bypass);
+			    &race->bypass);
 
-	race.end = time(NULL) + RACE_SEC;
-	for (i = 0; i < ARRAY_SIZE(racers); i++)
+	race->end = time(NULL) + RACE_SEC;
+	for (i = 0; i < nr; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, racers[i],
-					    &race));
+					    race));
 	/* Device A is not involved, and should not notice */
-	while (race_goes_on(&race))
+	while (race_goes_on(race))
 		dma_writes(a, GUEST_VA, vm_page(vm, 0));
-	for (i = 0; i < ARRAY_SIZE(racers); i++)
+	for (i = 0; i < nr; i++)
 		ASSERT_EQ(0, pthread_join(threads[i], NULL));
-	ASSERT_FALSE(race.failed);
+	ASSERT_FALSE(race->failed);
 
 	dma_reads(a, GUEST_VA, vm_page(vm, 0));
 	test_destroy(vm->fd, b->hwpt);
-	test_destroy(vm->fd, race.bypass);
+	guest_dev_close(b);
+	test_destroy(vm->fd, race->bypass);
+}
+
+TEST_F_TIMEOUT(teardown, all_at_once, 120)
+{
+	static void *(*const racers[])(void *) = {
+		race_invalidate, race_invalidate, race_vdevice, race_vdevice,
+		race_attach, race_stage2, race_viommu,
+	};
+	struct race race = { .vm = &self->vm, .a = &self->a, .b = &self->b };
+
+	race_run(_metadata, &race, racers, ARRAY_SIZE(racers));
+}
+
+TEST_F_TIMEOUT(teardown, unbind_at_once, 120)
+{
+	static void *(*const racers[])(void *) = {
+		race_invalidate, race_vdevice_unbind, race_vdevice_unbind,
+		race_unbind, race_stage2,
+	};
+	struct race race = { .vm = &self->vm, .a = &self->a, .b = &self->b };
+
+	race_run(_metadata, &race, racers, ARRAY_SIZE(racers));
 }
 
 TEST_HARNESS_MAIN

@@ -4,6 +4,8 @@
  * next to it the nearest thing that it takes. An invalidation that fails says
  * how many commands are done, and those are done.
  */
+#include <endian.h>
+
 #include "smmuv3_utils.h"
 
 #define ASID		0x2a
@@ -418,6 +420,79 @@ TEST_F(refused, size_beyond_struct)
 
 	b.vdevice.size = sizeof(b.vdevice) - 1;
 	REFUSED(EINVAL, iommufd_cmd(fd, IOMMU_VDEVICE_ALLOC, &b));
+}
+
+/* An object whose id can't be told to user space is not left behind */
+TEST_F(refused, answer_faults)
+{
+	struct iommu_hwpt_arm_smmuv3 ste = smmuv3_ste_bypass();
+	struct smmuv3_cmd inv = smmuv3_tlbi_nh_all();
+	struct vm *vm = &self->vm;
+	__u32 vdev, id, next;
+	union {
+		struct iommu_viommu_alloc viommu;
+		struct iommu_vdevice_alloc vdevice;
+		struct iommu_hwpt_alloc hwpt;
+		struct iommu_hwpt_invalidate invalidate;
+	} *cmd;
+
+	cmd = mmap(NULL, vm->page, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, cmd);
+	FACT(iommufd_ioas_alloc(vm->fd, &id));
+
+	cmd->viommu = (struct iommu_viommu_alloc) {
+		.size = sizeof(cmd->viommu),
+		.type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+		.dev_id = self->dev.id,
+		.hwpt_id = vm->s2,
+	};
+	ASSERT_EQ(0, mprotect(cmd, vm->page, PROT_READ));
+	REFUSED(EFAULT, iommufd_cmd(vm->fd, IOMMU_VIOMMU_ALLOC, cmd));
+	ASSERT_EQ(0, mprotect(cmd, vm->page, PROT_READ | PROT_WRITE));
+
+	cmd->vdevice = (struct iommu_vdevice_alloc) {
+		.size = sizeof(cmd->vdevice),
+		.viommu_id = vm->viommu,
+		.dev_id = self->dev.id,
+		.virt_id = VSID,
+	};
+	ASSERT_EQ(0, mprotect(cmd, vm->page, PROT_READ));
+	REFUSED(EFAULT, iommufd_cmd(vm->fd, IOMMU_VDEVICE_ALLOC, cmd));
+	test_err_cmd(EIO, vm->fd, vm->viommu, smmuv3_cfgi_cd(VSID, 0, true));
+	ASSERT_EQ(0, mprotect(cmd, vm->page, PROT_READ | PROT_WRITE));
+
+	cmd->hwpt = (struct iommu_hwpt_alloc) {
+		.size = sizeof(cmd->hwpt),
+		.dev_id = self->dev.id,
+		.pt_id = vm->viommu,
+		.data_type = DATA_SMMUV3,
+		.data_len = sizeof(ste),
+		.data_uptr = (uintptr_t)&ste,
+	};
+	ASSERT_EQ(0, mprotect(cmd, vm->page, PROT_READ));
+	REFUSED(EFAULT, iommufd_cmd(vm->fd, IOMMU_HWPT_ALLOC, cmd));
+	ASSERT_EQ(0, mprotect(cmd, vm->page, PROT_READ | PROT_WRITE));
+
+	cmd->invalidate = (struct iommu_hwpt_invalidate) {
+		.size = sizeof(cmd->invalidate),
+		.hwpt_id = vm->viommu,
+		.data_type = INV_SMMUV3,
+		.data_uptr = (uintptr_t)&inv,
+		.entry_len = sizeof(inv),
+		.entry_num = 1,
+	};
+	ASSERT_EQ(0, mprotect(cmd, vm->page, PROT_READ));
+	REFUSED(EFAULT, iommufd_cmd(vm->fd, IOMMU_HWPT_INVALIDATE, cmd));
+	munmap(cmd, vm->page);
+
+	/* Ids go up one by one: none is taken in between */
+	FACT(iommufd_ioas_alloc(vm->fd, &next));
+	ASSERT_EQ(id + 1, next);
+	test_vdevice_alloc(vm->fd, vm->viommu, self->dev.id, VSID, &vdev);
+	test_destroy(vm->fd, vdev);
+	test_destroy(vm->fd, vm->viommu);
+	test_destroy(vm->fd, vm->s2);
 }
 
 /* Numbers that mainline has and this kernel has not */
