@@ -207,10 +207,10 @@ static int arm_vsmmu_read_cmds(struct arm_smmu_vsmmu *vsmmu,
 	read_ret = iommu_user_array_read(cmds, CMDQ_ENT_DWORDS * sizeof(*cmds),
 					 array, first, &num);
 	for (i = 0; i != num; i++) {
-		__le64 *raw = (__force __le64 *)&cmds[i * CMDQ_ENT_DWORDS];
-		u64 cmd[CMDQ_ENT_DWORDS] = { le64_to_cpu(raw[0]),
-					     le64_to_cpu(raw[1]) };
+		u64 *cmd = &cmds[i * CMDQ_ENT_DWORDS];
 
+		cmd[0] = le64_to_cpu((__force __le64)cmd[0]);
+		cmd[1] = le64_to_cpu((__force __le64)cmd[1]);
 		ret = arm_smmu_convert_user_cmd(vsmmu->smmu, vsmmu->tag.vmid,
 						cmd, &has_sid);
 		if (ret)
@@ -218,10 +218,14 @@ static int arm_vsmmu_read_cmds(struct arm_smmu_vsmmu *vsmmu,
 		ret = has_sid ? arm_vsmmu_translate_sid(vsmmu, cmd) : 1;
 		if (ret < 0)
 			return ret;
-		if (ret)
-			memcpy(&cmds[CMDQ_ENT_DWORDS * (*len)++], cmd,
-			       sizeof(cmd));
 		(*taken)++;
+		if (!ret)
+			continue;
+		/* Close the gap that a command with nothing to do has left */
+		if (*len != i)
+			memcpy(&cmds[*len * CMDQ_ENT_DWORDS], cmd,
+			       CMDQ_ENT_DWORDS * sizeof(*cmd));
+		(*len)++;
 	}
 	return read_ret;
 }
