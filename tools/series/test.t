@@ -210,8 +210,8 @@ if [ -n "${REAL_TREE:-}" ]; then
 	ok "the real series: import, then export: identity" same_files "$work/real" "$work/real-before"
 	ok "the real series: mail" "$here/mail" "$REAL_TREE" "$work/real-mails" "$repo_top/patches/cover-letter"
 	"$here/checkout" "$REAL_TREE" base "$REAL_BASE"
-	ok "the real series: git am takes it on the plain kernel" \
-		git -C "$REAL_BASE" am -q "$work"/real-mails/0[0-9][0-9][1-9]-*.patch "$work"/real-mails/0[0-9][1-9]0-*.patch
+	rm "$work"/real-mails/0000-*.patch
+	ok "the real series: git am takes it on the plain kernel" git -C "$REAL_BASE" am -q "$work"/real-mails/*.patch
 	ok "the real series: git am gives the same tree" test "$(tree_of "$REAL_BASE")" = "$(tree_of "$REAL_TREE")"
 	git -C "$REAL_BASE" am --abort 2>/dev/null
 	"$here/checkout" "$REAL_TREE" base "$REAL_BASE"
