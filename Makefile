@@ -46,6 +46,7 @@ help:
 ## make selftests    the iommu selftests of the tree, static, in build/selftests
 ## make run          boot that kernel and run a program: PROG="iommufd -l", MACHINE=dt (or acpi, plain),
 ##                   RUN="..." for more options, see tools/testing/vm/run --help
+## make bench        instructions of the guest kernel that each ioctl of nesting takes
 ## make shell        boot that kernel with a shell on the console
 ## make deps         install what is missing (also done by the targets above)
 ## make clean        remove the build folder
@@ -76,7 +77,7 @@ FROM ?= $(shell git rev-parse -q --verify HEAD^ 2>/dev/null)
 series-build: $(TREE_READY)
 	@tools/series/steps . $(TREE) $(O)/steps $(FROM)
 
-.PHONY: kernel selftests run shell demo
+.PHONY: kernel selftests run shell demo bench
 kernel: $(TREE_READY)
 	@$(STEP) $(KERNEL).log "$(notdir $(KERNEL))" $(VM)/build-kernel $(TREE) $(KERNEL) $(FRAGMENTS)
 selftests: $(TREE_READY)
@@ -89,6 +90,8 @@ shell: kernel selftests
 	@$(RUNVM) --shell
 demo: kernel selftests
 	@$(RUNVM) -- smmuv3_demo && echo "demo: done"
+bench: kernel selftests
+	@$(RUNVM) --icount -- smmuv3_bench
 
 .PHONY: check
 check: $(TREE_READY)
