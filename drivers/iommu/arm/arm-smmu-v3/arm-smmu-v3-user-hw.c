@@ -381,7 +381,7 @@ void arm_smmu_mask_hw_info(const struct arm_smmu_device *smmu,
 
 	/* Access flag without dirty state */
 	if (!(smmu->features & ARM_SMMU_FEAT_HD) &&
-	    FIELD_GET(IDR0_HTTU, info->idr[0]) == IDR0_HTTU_ACCESS_DIRTY) {
+	    FIELD_GET(IDR0_HTTU, info->idr[0]) > IDR0_HTTU_ACCESS) {
 		info->idr[0] &= ~IDR0_HTTU;
 		info->idr[0] |= FIELD_PREP(IDR0_HTTU, IDR0_HTTU_ACCESS);
 	}
