@@ -114,7 +114,7 @@ static int iommufd_sw_msi(struct iommu_domain *domain, struct msi_desc *desc,
 	if (WARN_ON(raw->domain != domain))
 		return -EINVAL;
 	handle = to_iommufd_handle(raw);
-	igroup = handle->idev->igroup;
+	igroup = handle->igroup;
 	ictx = igroup->ictx;
 
 	if (!igroup->sw_msi_window.length) {

@@ -109,12 +109,6 @@ arm_smmu_alloc_nested(const struct iommu_user_domain_params *params)
 {
 	return ERR_PTR(-EOPNOTSUPP);
 }
-
-static inline void
-arm_smmu_mask_hw_info(const struct arm_smmu_device *smmu,
-		      struct iommu_hw_info_arm_smmuv3 *info)
-{
-}
 #endif /* CONFIG_ARM_SMMU_V3_IOMMUFD */
 
 /**

@@ -84,7 +84,6 @@ arm_smmu_alloc_user_domain(struct device *dev,
 			   const struct iommu_user_domain_params *params);
 void *arm_smmu_hw_info(struct device *dev, u32 *length, u32 *type);
 
-#ifdef CONFIG_ARM_SMMU_V3_IOMMUFD
 /* arm-smmu-v3-user-hw.c */
 int arm_smmu_check_vste(const __le64 *vste, __le64 *checked);
 unsigned int arm_smmu_vste_config(const __le64 *vste);
@@ -100,6 +99,7 @@ int arm_smmu_convert_user_cmd(const struct arm_smmu_device *smmu, u16 vmid,
 void arm_smmu_mask_hw_info(const struct arm_smmu_device *smmu,
 			   struct iommu_hw_info_arm_smmuv3 *info);
 
+#ifdef CONFIG_ARM_SMMU_V3_IOMMUFD
 /* arm-smmu-v3-vsmmu.c */
 const struct iommu_viommu_ops *arm_smmu_viommu_ops(struct device *dev,
 						   u32 type);
@@ -107,13 +107,6 @@ void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 			    unsigned long iova, size_t size, size_t granule,
 			    bool leaf);
 #else
-static inline bool arm_smmu_ste_step(const struct arm_smmu_ste *cur,
-				     const struct arm_smmu_ste *target,
-				     struct arm_smmu_ste *step)
-{
-	return false;
-}
-
 static inline void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 					  unsigned long iova, size_t size,
 					  size_t granule, bool leaf)

@@ -8,6 +8,9 @@
 
 #include "arm-smmu-v3-user.h"
 
+/* A change of stage 2 goes to all of its vSMMUs. One per guest SMMU is usual. */
+#define S2_MAX_VSMMUS		32
+
 /* Beyond this many, single page invalidations cost more than a refill */
 #define S2_MAX_TLBI_OPS		(1UL << (PAGE_SHIFT - 3))
 
@@ -127,6 +130,7 @@ static void arm_vsmmu_free(struct iommu_viommu *viommu)
 
 	spin_lock(&s2_parent->s2_tags_lock);
 	list_del_rcu(&vsmmu->tag.elm);
+	s2_parent->num_s2_tags--;
 	spin_unlock(&s2_parent->s2_tags_lock);
 
 	/* No STE has the VMID any more. The next owner finds no entry of ours. */
@@ -297,6 +301,7 @@ static struct iommu_viommu *arm_vsmmu_alloc(struct device *dev,
 	struct arm_smmu_domain *s2_parent = to_smmu_domain(parent);
 	struct arm_smmu_device *smmu = master->smmu;
 	struct arm_smmu_vsmmu *vsmmu;
+	bool full;
 	int vmid;
 
 	if (s2_parent->smmu != smmu)
@@ -320,8 +325,17 @@ static struct iommu_viommu *arm_vsmmu_alloc(struct device *dev,
 	vsmmu->tag.vmid = vmid;
 
 	spin_lock(&s2_parent->s2_tags_lock);
-	list_add_tail_rcu(&vsmmu->tag.elm, &s2_parent->s2_tags);
+	full = s2_parent->num_s2_tags == S2_MAX_VSMMUS;
+	if (!full) {
+		list_add_tail_rcu(&vsmmu->tag.elm, &s2_parent->s2_tags);
+		s2_parent->num_s2_tags++;
+	}
 	spin_unlock(&s2_parent->s2_tags_lock);
+	if (full) {
+		ida_free(&smmu->vmid_map, vmid);
+		kfree(vsmmu);
+		return ERR_PTR(-ENOSPC);
+	}
 	return &vsmmu->core;
 }
 

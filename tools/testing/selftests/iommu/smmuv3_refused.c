@@ -512,6 +512,26 @@ TEST_F(refused, commands_not_built)
 
 /* ---- vDEVICE ---- */
 
+/* A change of stage 2 has to reach them all: there is an end to it */
+TEST_F(refused, viommus_on_one_parent)
+{
+	__u32 first, id, num = 0;
+	int ret;
+
+	test_viommu_alloc(self->vm.fd, self->dev.id, self->vm.s2, &first);
+	do {
+		ret = iommufd_viommu_alloc(self->vm.fd, self->dev.id,
+					   self->vm.s2,
+					   IOMMU_VIOMMU_TYPE_ARM_SMMUV3, &id);
+	} while (!ret && ++num < 100);
+	ASSERT_EQ(-ENOSPC, ret);
+	/* Nothing of the refused one stays, and one that goes makes room */
+	test_err_viommu_alloc(ENOSPC, self->vm.fd, self->dev.id, self->vm.s2,
+			      &id);
+	test_destroy(self->vm.fd, first);
+	test_viommu_alloc(self->vm.fd, self->dev.id, self->vm.s2, &id);
+}
+
 TEST_F(refused, vdevice)
 {
 	const __u32 dev = self->dev.id;
