@@ -58,9 +58,14 @@ makefile_release() {
 	     END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] v["EXTRAVERSION"] }'
 }
 
+# Before 6.12.113 iommufd lacks what the stable tree took from later kernels and the series builds on.
+oldest=${SERIES_OLDEST:-113}
+
 check_release() { # RELEASE NAME
 	[[ $1 =~ ^6\.12\.[0-9]+$ ]] ||
 		die "$2 is Linux ${1#..}, not a 6.12.y release: point KSRC at one, or install linux-source-6.12"
+	[ "${1##*.}" -ge "$oldest" ] ||
+		die "$2 is Linux $1, older than 6.12.$oldest: install linux-source-6.12 from the security suite, or set KSRC"
 }
 
 # What one entry of the series is made of: changes exactly when the commit would.

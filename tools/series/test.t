@@ -49,6 +49,9 @@ same_files() { diff -r --exclude=.git "$1" "$2"; }
 
 tree_of() { git -C "$1" rev-parse 'HEAD^{tree}'; }
 
+# The kernels made here are 6.12.7, but where that is the subject.
+export SERIES_OLDEST=7
+
 release() { # SUBLEVEL
 	printf 'VERSION = 6\nPATCHLEVEL = %s\nSUBLEVEL = %s\nEXTRAVERSION =\nNAME = Test\n' "${1%.*}" "${1#*.}"
 }
@@ -151,6 +154,8 @@ cp -r "$work/first" "$work/repo"
 fresh() { rm -rf "$work/new"; "$here/import" "$work/repo" "$work/new" "$1"; }
 cp -r "$ksrc" "$work/old" && { echo '# x'; release 6.5; } >"$work/old/Makefile"
 ok "another release is refused" refuses "$work/new" 'is Linux 6.6.5, not a 6.12.y release' fresh "$work/old"
+{ echo '# x'; release 12.6; } >"$work/old/Makefile"
+ok "a release that is too old is refused" refuses "$work/new" 'older than 6.12.7' fresh "$work/old"
 { echo '# x'; release 12.0 | sed 's/EXTRAVERSION =/EXTRAVERSION = -rc3/'; } >"$work/old/Makefile"
 ok "a release candidate is refused" refuses "$work/new" 'is Linux 6.12.0-rc3, not a 6.12.y release' fresh "$work/old"
 git clone -q "$work/am" "$work/patched"
