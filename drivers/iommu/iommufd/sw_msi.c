@@ -7,7 +7,8 @@
  * keeps it until the iommufd is closed: an address once written to a device
  * stays right whichever HWPT the device is attached to later. The doorbell is
  * mapped into the kernel-managed page table, the nest parent in the case of a
- * nested HWPT. What the guest's stage 1 does with the window is up to the guest;
+ * nested HWPT, for as long as a group is attached there: so long are the IOVAs
+ * of the window reserved in the IOAS. What the guest's stage 1 does with the window is up to the guest;
  * a VMM makes it map the window one to one.
  */
 #include <linux/iommu.h>
@@ -88,6 +89,22 @@ static int iommufd_sw_msi_install(struct iommufd_ctx *ictx,
 	return 0;
 }
 
+/* Take all doorbells out of a page table that no group needs them in */
+static void iommufd_sw_msi_release(struct iommufd_ctx *ictx,
+				   struct iommufd_hwpt_paging *hwpt_paging)
+{
+	struct iommufd_sw_msi_map *map;
+
+	lockdep_assert_held(&ictx->sw_msi_lock);
+
+	if (hwpt_paging->num_sw_msi_groups)
+		return;
+	list_for_each_entry(map, &ictx->sw_msi_list, item)
+		if (test_and_clear_bit(map->id, hwpt_paging->present_sw_msi))
+			iommu_unmap(hwpt_paging->common.domain,
+				    iommufd_sw_msi_iova(map), PAGE_SIZE);
+}
+
 /*
  * The sw_msi op of every domain of iommufd. Called under the group's mutex, so
  * neither the domain nor the handle changes meanwhile.
@@ -159,7 +176,7 @@ void iommufd_sw_msi_init_domain(struct iommu_domain *domain)
  * @hwpt_paging: What it is about to be attached to, or to be nested on
  *
  * Doorbells that come into use from now on are mapped there as well, until
- * iommufd_sw_msi_finish().
+ * iommufd_sw_msi_finish(). The window must be reserved in the IOAS by now.
  *
  * Return: 0, or the error of iommu_map(). Nothing is left to finish then.
  */
@@ -168,7 +185,7 @@ int iommufd_sw_msi_prepare(struct iommufd_group *igroup,
 {
 	struct iommufd_ctx *ictx = igroup->ictx;
 	struct iommufd_sw_msi_map *map;
-	int rc = 0;
+	int rc;
 
 	lockdep_assert_held(&igroup->lock);
 
@@ -178,25 +195,41 @@ int iommufd_sw_msi_prepare(struct iommufd_group *igroup,
 			continue;
 		rc = iommufd_sw_msi_install(ictx, hwpt_paging, map);
 		if (rc)
-			goto out_unlock;
+			goto err_release;
 	}
 	igroup->sw_msi_next = hwpt_paging;
-out_unlock:
+	hwpt_paging->num_sw_msi_groups++;
+	mutex_unlock(&ictx->sw_msi_lock);
+	return 0;
+
+err_release:
+	iommufd_sw_msi_release(ictx, hwpt_paging);
 	mutex_unlock(&ictx->sw_msi_lock);
 	return rc;
 }
 
 /**
- * iommufd_sw_msi_finish() - The group is attached, or failed to
+ * iommufd_sw_msi_finish() - The group is where it was to go, or stays away
  * @igroup: The group, locked
+ * @left: The page table that it is not attached to any more, or was prepared
+ *        for in vain; NULL if there is none
+ *
+ * The window must still be reserved in the IOAS of @left.
  */
-void iommufd_sw_msi_finish(struct iommufd_group *igroup)
+void iommufd_sw_msi_finish(struct iommufd_group *igroup,
+			   struct iommufd_hwpt_paging *left)
 {
+	struct iommufd_ctx *ictx = igroup->ictx;
+
 	lockdep_assert_held(&igroup->lock);
 
-	mutex_lock(&igroup->ictx->sw_msi_lock);
+	mutex_lock(&ictx->sw_msi_lock);
 	igroup->sw_msi_next = NULL;
-	mutex_unlock(&igroup->ictx->sw_msi_lock);
+	if (left) {
+		left->num_sw_msi_groups--;
+		iommufd_sw_msi_release(ictx, left);
+	}
+	mutex_unlock(&ictx->sw_msi_lock);
 }
 
 void iommufd_sw_msi_init_ctx(struct iommufd_ctx *ictx)

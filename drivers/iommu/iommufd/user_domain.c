@@ -11,29 +11,12 @@
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
 
-/**
- * iommufd_user_domain_get_params() - Turn an ioctl into domain parameters
- * @params: Filled in: flags, data type and a kernel copy of the data
- * @cmd: The ioctl's struct, already copied from user space
- *
- * This is the only time that the user's data is read. The caller frees the
- * copy by iommufd_user_domain_put_params().
- *
- * Return: 0, or
- * * -E2BIG if the data is longer than a page
- * * -EFAULT if it can't be read
- * * -ENOMEM
- */
-int iommufd_user_domain_get_params(struct iommu_user_domain_params *params,
-				   const struct iommu_hwpt_alloc *cmd)
+/* The only time that the user's data is read */
+static int iommufd_user_domain_copy(struct iommu_user_domain_params *params,
+				    const struct iommu_hwpt_alloc *cmd)
 {
 	void *data;
 
-	*params = (struct iommu_user_domain_params){
-		.flags = cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID,
-		.data_type = cmd->data_type,
-		.data_len = cmd->data_len,
-	};
 	if (!cmd->data_len)
 		return 0;
 	if (cmd->data_len > PAGE_SIZE)
@@ -52,42 +35,52 @@ int iommufd_user_domain_get_params(struct iommu_user_domain_params *params,
 }
 
 /**
- * iommufd_user_domain_put_params() - Free what get_params allocated
- * @params: From iommufd_user_domain_get_params()
- */
-void iommufd_user_domain_put_params(struct iommu_user_domain_params *params)
-{
-	kfree(params->data);
-	params->data = NULL;
-}
-
-/**
  * iommufd_user_domain_alloc() - Have the driver allocate a domain
  * @idev: Device to allocate the domain for
- * @params: What the domain has to be
+ * @cmd: What user space asks for: flags, data type and data. All zero for a
+ *       domain that nobody asked anything of.
+ * @parent: The nest parent of a nested domain, or NULL
+ * @viommu: The vIOMMU that a nested domain is for, or NULL
  *
  * Return: the domain, of the type that iommu_ops::alloc_user_domain promises,
  * or an ERR_PTR():
  * * -EOPNOTSUPP if the driver does not have the op
+ * * -E2BIG if the data is longer than a page
+ * * -EFAULT if it can't be read
+ * * -ENOMEM
  * * any error of the op
  */
 struct iommu_domain *
 iommufd_user_domain_alloc(struct iommufd_device *idev,
-			  const struct iommu_user_domain_params *params)
+			  const struct iommu_hwpt_alloc *cmd,
+			  struct iommu_domain *parent,
+			  struct iommu_viommu *viommu)
 {
 	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
+	struct iommu_user_domain_params params = {
+		.flags = cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID,
+		.data_type = cmd->data_type,
+		.data_len = cmd->data_len,
+		.parent = parent,
+		.viommu = viommu,
+	};
 	struct iommu_domain *domain;
 	bool as_promised;
+	int rc;
 
 	if (!ops->alloc_user_domain)
 		return ERR_PTR(-EOPNOTSUPP);
 
-	domain = ops->alloc_user_domain(idev->dev, params);
+	rc = iommufd_user_domain_copy(&params, cmd);
+	if (rc)
+		return ERR_PTR(rc);
+	domain = ops->alloc_user_domain(idev->dev, &params);
+	kfree(params.data);
 	if (IS_ERR(domain))
 		return domain;
 	domain->owner = ops;
 
-	if (params->parent)
+	if (parent)
 		as_promised = domain->type == IOMMU_DOMAIN_NESTED;
 	else
 		as_promised = domain->type & __IOMMU_DOMAIN_PAGING;

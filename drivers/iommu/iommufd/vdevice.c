@@ -98,6 +98,10 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 		rc = -EEXIST;
 		goto out_unlock;
 	}
+	if (xa_load(&core->vdevs, cmd->virt_id)) {
+		rc = -EEXIST;
+		goto out_unlock;
+	}
 	if (core->ops->check_vdevice) {
 		rc = core->ops->check_vdevice(core, idev->dev, cmd->virt_id);
 		if (rc)

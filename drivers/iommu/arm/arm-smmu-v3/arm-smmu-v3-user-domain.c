@@ -30,7 +30,7 @@ static int arm_smmu_attach_dev_nested(struct iommu_domain *domain,
 	struct arm_smmu_master *master = dev_iommu_priv_get(dev);
 	struct arm_smmu_attach_state state = {
 		.master = master,
-		.old_domain = iommu_get_domain_for_dev(dev),
+		.old_domain = master->attached,
 		.ssid = IOMMU_NO_PASID,
 		.disable_ats = !arm_smmu_vste_wants_ats(nested->vste),
 	};
@@ -40,15 +40,18 @@ static int arm_smmu_attach_dev_nested(struct iommu_domain *domain,
 	if (nested->vsmmu->smmu != master->smmu)
 		return -EINVAL;
 	/* The vSMMU was made for another device, which may have had CANWBS */
-	if (!arm_smmu_master_forces_coherency(master) ||
-	    (nested->vsmmu->s2_parent->enforce_cache_coherency &&
-	     !arm_smmu_master_canwbs(master)))
+	if (!arm_smmu_master_forces_coherency(master))
 		return -EINVAL;
 	/* PASIDs of the kernel's live in a CD table of the kernel's */
 	if (arm_smmu_ssids_in_use(&master->cd_table))
 		return -EBUSY;
-	/* Without a virtual StreamID its CDs could never be invalidated */
+	/*
+	 * Without a virtual StreamID its CDs could never be invalidated. What
+	 * is attached may outlive its vDEVICE, though, and the core comes back
+	 * to it where it fails to attach something else to the group.
+	 */
 	if (arm_smmu_vste_config(nested->vste) == STRTAB_STE_0_CFG_S1_TRANS &&
+	    master->attached != domain &&
 	    !iommu_viommu_has_dev(&nested->vsmmu->core, dev))
 		return -ENOENT;
 

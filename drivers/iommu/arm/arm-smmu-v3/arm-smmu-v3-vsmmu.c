@@ -174,12 +174,12 @@ static int arm_vsmmu_translate_sid(struct arm_smmu_vsmmu *vsmmu, u64 *cmd)
 	}
 	master = dev_iommu_priv_get(dev);
 	/*
-	 * A function with ATS off does not answer, and the queue of all waits
-	 * for it until the timeout. Its ATC is empty. This may race with a
-	 * change of ATS, as the command itself does.
+	 * A function whose ATS is off need not answer, and the queue of all
+	 * would wait for it until the timeout. Its ATC is empty. This may race
+	 * with a change of ATS, as the command itself does.
 	 */
 	if (FIELD_GET(CMDQ_0_OP, cmd[0]) == CMDQ_OP_ATC_INV &&
-	    !master->ats_enabled) {
+	    !READ_ONCE(master->ats_enabled)) {
 		ret = 0;
 		goto out_unlock;
 	}

@@ -1053,6 +1053,36 @@ TEST_F(nested, msi_follows_to_another_stage2)
 	close(efd);
 }
 
+/* What the kernel put into the window goes when the device does */
+TEST_F(nested, msi_window_is_free_after_detach)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	int efd = eventfd(0, EFD_CLOEXEC);
+
+	ASSERT_LE(0, efd);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	FACT(vfio_pci_set_msi(&dev->pci, efd));
+	test_msi(dev, efd);
+	REFUSED(EINVAL, vm_map(vm, 0, MSI_WINDOW, READABLE | WRITEABLE));
+
+	test_detach(dev);
+	test_ioas_map(vm, 0, MSI_WINDOW, READABLE | WRITEABLE);
+	test_err_attach(EADDRINUSE, dev, dev->hwpt);
+	test_ioas_unmap(vm, MSI_WINDOW, vm->page);
+
+	test_attach(dev, dev->hwpt);
+	test_msi(dev, efd);
+	/* A refused replace takes nothing away, either */
+	test_destroy(vm->fd, dev->vdev);
+	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu,
+			    smmuv3_ste_s1(dev->cd), &dev->hwpt);
+	test_err_attach(ENOENT, dev, dev->hwpt);
+	test_msi(dev, efd);
+	FACT(vfio_pci_set_msi(&dev->pci, -1));
+	close(efd);
+}
+
 /* ---- Lifetimes ---- */
 
 TEST_F(nested, destroy_in_order)
@@ -1153,6 +1183,32 @@ TEST_F(nested, attach_needs_vdevice)
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 }
 
+/* What is attached needs no vDEVICE to stay, whatever is refused after it */
+TEST_F(nested, refused_after_vdevice_is_gone)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	__u32 other;
+
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu,
+			    smmuv3_ste_s1(dev->cd), &other);
+	test_destroy(vm->fd, dev->vdev);
+
+	test_err_attach(ENOENT, dev, other);
+	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
+	test_attach(dev, dev->hwpt);
+	dma_reads(dev, GUEST_VA, vm_page(vm, 0));
+
+	/* Once left there is no way back to it, either */
+	test_attach(dev, vm->s2);
+	test_err_attach(ENOENT, dev, dev->hwpt);
+	dma_writes(dev, vm_ipa(vm, 0), vm_page(vm, 0));
+	test_vdevice_alloc(vm->fd, vm->viommu, dev->id, VSID, &dev->vdev);
+	test_attach(dev, dev->hwpt);
+	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
+}
+
 TEST_F(nested, unbind_leaves_a_tombstone)
 {
 	struct guest_dev *dev = &self->dev;
@@ -1187,6 +1243,114 @@ TEST_F(nested, unbind_leaves_a_tombstone)
 	ASSERT_NE(vdev, dev->vdev);
 	dma_writes(dev, GUEST_VA, vm_page(vm, 1));
 	test_err_destroy(ENOENT, vm->fd, vdev);
+}
+
+/* ---- Two devices in one group: both are attached, or none ---- */
+
+#define GROUP_A		2
+#define GROUP_B		3
+
+FIXTURE(group)
+{
+	struct vm vm;
+	struct guest_dev a;
+	struct guest_dev b;
+};
+
+FIXTURE_SETUP(group)
+{
+	struct vm *vm = &self->vm;
+	const char *why = guest_dev_why_not(GROUP_B);
+
+	if (why)
+		SKIP(return, "%s", why);
+	vm_init(_metadata, vm);
+	guest_dev_open(_metadata, &self->a, vm, GROUP_A);
+	why = guest_dev_no_nesting(&self->a);
+	if (why)
+		SKIP(return, "%s", why);
+	guest_dev_open(_metadata, &self->b, vm, GROUP_B);
+	ASSERT_TRUE(guest_dev_same_group(&self->a, &self->b));
+
+	test_hwpt_alloc(vm->fd, self->a.id, vm->ioas,
+			IOMMU_HWPT_ALLOC_NEST_PARENT, &vm->s2);
+	test_viommu_alloc(vm->fd, self->a.id, vm->s2, &vm->viommu);
+
+	/* One stage 1 for both */
+	guest_dev_stage1(_metadata, &self->a, vm, ASID, 0);
+	FACT(smmuv3_s1_map(&self->a.s1, self->b.edu.mbox_iova,
+			   self->b.edu.mbox_iova, 4096, S1_RW));
+	test_attach(&self->a, vm->s2);
+	test_attach(&self->b, vm->s2);
+	dma_prime(&self->a);
+	dma_prime(&self->b);
+}
+
+FIXTURE_TEARDOWN(group)
+{
+	guest_dev_close(&self->b);
+	guest_dev_close(&self->a);
+	vm_close(&self->vm);
+}
+
+TEST_F(group, refused_by_one)
+{
+	struct guest_dev *a = &self->a, *b = &self->b;
+	struct vm *vm = &self->vm;
+	__u32 s1, other;
+
+	test_hwpt_alloc_ste(vm->fd, a->id, vm->viommu, smmuv3_ste_s1(a->cd),
+			    &s1);
+	test_hwpt_alloc_ste(vm->fd, a->id, vm->viommu, smmuv3_ste_s1(a->cd),
+			    &other);
+	test_vdevice_alloc(vm->fd, vm->viommu, a->id, VSID, &a->vdev);
+	test_err_attach(ENOENT, a, s1);
+	test_err_attach(ENOENT, b, s1);
+	dma_writes(a, vm_ipa(vm, 0), vm_page(vm, 0));
+	dma_writes(b, vm_ipa(vm, 1), vm_page(vm, 1));
+
+	test_vdevice_alloc(vm->fd, vm->viommu, b->id, OTHER_VSID, &b->vdev);
+	test_attach(a, s1);
+	dma_writes(a, GUEST_VA, vm_page(vm, 0));
+	dma_reads(b, GUEST_VA, vm_page(vm, 0));
+
+	/* Back to what needs a vDEVICE, and has lost one */
+	test_destroy(vm->fd, b->vdev);
+	test_err_attach(ENOENT, a, other);
+	test_err_attach(ENOENT, b, other);
+	dma_writes(a, GUEST_VA, vm_page(vm, 0));
+	dma_writes(b, GUEST_VA, vm_page(vm, 0));
+	test_destroy(vm->fd, a->vdev);
+	test_err_attach(ENOENT, a, other);
+	dma_writes(a, GUEST_VA, vm_page(vm, 0));
+	dma_reads(b, GUEST_VA, vm_page(vm, 0));
+
+	/* Neither is on the list of a stage 2 that it has left */
+	test_ioas_unmap(vm, vm_ipa(vm, 0), vm->page);
+	dma_write_blocked(a, GUEST_VA, vm_page(vm, 0));
+	dma_write_blocked(b, GUEST_VA, vm_page(vm, 0));
+	test_detach(a);
+	test_detach(b);
+	test_destroy(vm->fd, s1);
+	test_destroy(vm->fd, other);
+	test_destroy(vm->fd, vm->viommu);
+	test_destroy(vm->fd, vm->s2);
+}
+
+/* The one that brought the group to its HWPT is the first to go */
+TEST_F(group, msi_after_the_first_is_unbound)
+{
+	struct guest_dev *a = &self->a, *b = &self->b;
+	struct vm *vm = &self->vm;
+	int efd = eventfd(0, EFD_CLOEXEC);
+
+	ASSERT_LE(0, efd);
+	guest_dev_close(a);
+	FACT(vfio_pci_set_msi(&b->pci, efd));
+	test_msi(b, efd);
+	dma_writes(b, vm_ipa(vm, 1), vm_page(vm, 1));
+	FACT(vfio_pci_set_msi(&b->pci, -1));
+	close(efd);
 }
 
 /* ---- Two devices ---- */

@@ -281,6 +281,24 @@ TEST_F(refused, hwpt_flags)
 	REFUSED(EOPNOTSUPP, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
 
 	cmd.__reserved = 0;
+	/* The data is looked at last */
+	cmd.data_uptr = 0;
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		cmd.flags = flags[i];
+		REFUSED(EOPNOTSUPP,
+			iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
+	}
+	cmd.flags = 0;
+	cmd.pt_id = self->dev.id;
+	REFUSED(EINVAL, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
+	cmd.pt_id = self->vm.ioas;
+	cmd.flags = IOMMU_HWPT_ALLOC_PASID;
+	REFUSED(EOPNOTSUPP, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
+	cmd.pt_id = self->vm.viommu;
+	cmd.flags = 0;
+	REFUSED(EFAULT, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
+
+	cmd.data_uptr = (uintptr_t)&ste;
 	cmd.flags = IOMMU_HWPT_FAULT_ID_VALID;
 	cmd.fault_id = ID_UNKNOWN;
 	REFUSED(ENOENT, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));

@@ -252,7 +252,7 @@ static inline const char *guest_dev_why_not(unsigned int index)
 	if (access("/dev/iommu", F_OK))
 		return "no /dev/iommu: CONFIG_IOMMUFD";
 	if (vfio_pci_find(&pci, EDU_VENDOR, EDU_DEVICE, index))
-		return index ? "no second edu device: QEMU -device edu" :
+		return index ? "too few edu devices: QEMU -device edu" :
 			       "no edu device: QEMU -device edu,dma_mask=0xffffffffffffffff";
 	if (access("/sys/bus/pci/drivers/vfio-pci", F_OK))
 		return "no vfio-pci driver: CONFIG_VFIO_PCI";
@@ -300,6 +300,23 @@ static inline void guest_dev_open(struct __test_metadata *_metadata,
 		ASSERT_EQ(IOMMU_HW_INFO_TYPE_ARM_SMMUV3, type);
 		ASSERT_EQ(sizeof(gdev->info), len);
 	}
+}
+
+/* Which sysfs calls by their number */
+static inline bool guest_dev_same_group(const struct guest_dev *a,
+					const struct guest_dev *b)
+{
+	char path[64], group_a[256] = "", group_b[256] = "";
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
+		 a->pci.bdf);
+	if (readlink(path, group_a, sizeof(group_a) - 1) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group",
+		 b->pci.bdf);
+	if (readlink(path, group_b, sizeof(group_b) - 1) < 0)
+		return false;
+	return !strcmp(strrchr(group_a, '/'), strrchr(group_b, '/'));
 }
 
 /* With a bound device: does its machine have what the test is about? */
