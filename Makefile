@@ -33,7 +33,7 @@ help:
 
 ## make demo         boot the kernel and watch a device's DMA go through a nested domain, step by step
 ## make check        everything that can be checked: sources, builds, boots, tests; the last line counts
-## make check-PART   a part of it: lint series kernels harness static steps kunit iommufd smmuv3 demo modules
+## make check-PART   a part of it: lint series kernels harness static steps kunit iommufd smmuv3 vfio demo modules
 ##                   (harness, and all from kunit on, use what check-kernels built)
 ##
 ## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
@@ -55,7 +55,8 @@ help:
 ## KSRC=PATH         kernel source: a directory, tarball or git clone instead of Debian's linux-source-6.12
 ## TREE=DIR          use this kernel git tree instead of build/tree, and change nothing in it
 ## DEBUG="..."       kernel with debug fragments, in a folder of its own: debug (lockdep, kmemleak,
-##                   UBSAN ...), kasan, tests (KUnit and fault injection, which the others include)
+##                   UBSAN ...), kasan, 64k (pages of 64 KiB), tests (KUnit and fault injection, which
+##                   the others include)
 
 .PHONY: deps
 deps:

@@ -5,11 +5,13 @@
  * The IOMMU driver sets an IOVA window aside (IOMMU_RESV_SW_MSI). Each doorbell
  * page that a device of the iommufd uses gets the next page of that window, and
  * keeps it until the iommufd is closed: an address once written to a device
- * stays right whichever HWPT the device is attached to later. The doorbell is
- * mapped into the kernel-managed page table, the nest parent in the case of a
- * nested HWPT, for as long as a group is attached there: so long are the IOVAs
- * of the window reserved in the IOAS. What the guest's stage 1 does with the window is up to the guest;
- * a VMM makes it map the window one to one.
+ * stays right whichever HWPT the device is attached to later.
+ *
+ * The doorbell is mapped into the kernel-managed page table, the nest parent in
+ * the case of a nested HWPT, for as long as a group is attached there: so long
+ * are the IOVAs of the window reserved in the IOAS. What the guest's stage 1
+ * does with the window is up to the guest; a VMM makes it map the window one to
+ * one.
  */
 #include <linux/iommu.h>
 #include <linux/msi.h>
@@ -72,15 +74,20 @@ static int iommufd_sw_msi_install(struct iommufd_ctx *ictx,
 				  struct iommufd_hwpt_paging *hwpt_paging,
 				  const struct iommufd_sw_msi_map *map)
 {
+	struct iommu_domain *domain = hwpt_paging->common.domain;
+	dma_addr_t iova = iommufd_sw_msi_iova(map);
 	int rc;
 
 	lockdep_assert_held(&ictx->sw_msi_lock);
 
 	if (test_bit(map->id, hwpt_paging->present_sw_msi))
 		return 0;
+	/* The window need not be in the aperture that user space asked for */
+	if (iova < domain->geometry.aperture_start ||
+	    iova + PAGE_SIZE - 1 > domain->geometry.aperture_end)
+		return -ENOSPC;
 	/* A device has no business reading a doorbell */
-	rc = iommu_map(hwpt_paging->common.domain, iommufd_sw_msi_iova(map),
-		       map->doorbell, PAGE_SIZE,
+	rc = iommu_map(domain, iova, map->doorbell, PAGE_SIZE,
 		       IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO,
 		       GFP_KERNEL_ACCOUNT);
 	if (rc)

@@ -48,10 +48,10 @@ static int arm_smmu_attach_dev_nested(struct iommu_domain *domain,
 	/*
 	 * Without a virtual StreamID its CDs could never be invalidated. What
 	 * is attached may outlive its vDEVICE, though, and the core comes back
-	 * to it where it fails to attach something else to the group.
+	 * to it, the group's domain still, where it fails to attach another.
 	 */
 	if (arm_smmu_vste_config(nested->vste) == STRTAB_STE_0_CFG_S1_TRANS &&
-	    master->attached != domain &&
+	    iommu_get_domain_for_dev(dev) != domain &&
 	    !iommu_viommu_has_dev(&nested->vsmmu->core, dev))
 		return -ENOENT;
 
@@ -122,8 +122,10 @@ arm_smmu_alloc_nested(const struct iommu_user_domain_params *params)
  * Return: the domain, or
  * * -EOPNOTSUPP if the SMMU or the driver can't do what was asked. In
  *   particular a nest parent is stage 2 on an SMMU that nests, or nothing; a
- *   nested domain needs a vIOMMU; dirty tracking is that of stage 1.
- * * -EINVAL, -E2BIG for malformed data, see iommu_user_domain_data()
+ *   nested domain needs a vIOMMU; dirty tracking is that of stage 1. See
+ *   arm_smmu_choose_pgtable() for what a page table can be.
+ * * -EINVAL, -E2BIG for malformed data, see iommu_user_domain_data() and
+ *   arm_smmu_choose_pgtable()
  * * -EIO if a vSTE is not acceptable
  * * -ENOMEM
  */
@@ -133,12 +135,13 @@ arm_smmu_alloc_user_domain(struct device *dev,
 {
 	struct arm_smmu_master *master = dev_iommu_priv_get(dev);
 	struct arm_smmu_device *smmu = master->smmu;
+	struct iommu_hwpt_arm_smmuv3_pgtable want = {};
 	struct arm_smmu_domain *smmu_domain;
 	int ret;
 
 	if (params->viommu)
 		return arm_smmu_alloc_nested(params);
-	if (params->parent || params->data_len)
+	if (params->parent)
 		return ERR_PTR(-EOPNOTSUPP);
 
 	switch (params->flags) {
@@ -146,9 +149,22 @@ arm_smmu_alloc_user_domain(struct device *dev,
 	case IOMMU_HWPT_ALLOC_DIRTY_TRACKING:
 		break;
 	case IOMMU_HWPT_ALLOC_NEST_PARENT:
-		if (!IS_ENABLED(CONFIG_ARM_SMMU_V3_IOMMUFD) ||
-		    !(smmu->features & ARM_SMMU_FEAT_NESTING))
+		if (!IS_ENABLED(CONFIG_ARM_SMMU_V3_IOMMUFD))
 			return ERR_PTR(-EOPNOTSUPP);
+		break;
+	default:
+		return ERR_PTR(-EOPNOTSUPP);
+	}
+
+	switch (params->data_type) {
+	case IOMMU_HWPT_DATA_NONE:
+		break;
+	case IOMMU_HWPT_DATA_ARM_SMMUV3_PGTABLE:
+		ret = iommu_user_domain_data(&want, params,
+					     IOMMU_HWPT_DATA_ARM_SMMUV3_PGTABLE,
+					     reserved);
+		if (ret)
+			return ERR_PTR(ret);
 		break;
 	default:
 		return ERR_PTR(-EOPNOTSUPP);
@@ -160,12 +176,9 @@ arm_smmu_alloc_user_domain(struct device *dev,
 	smmu_domain->domain.type = IOMMU_DOMAIN_UNMANAGED;
 	smmu_domain->domain.ops =
 		smmu->iommu.ops->default_domain_ops;
-	if (params->flags & IOMMU_HWPT_ALLOC_NEST_PARENT) {
-		smmu_domain->stage = ARM_SMMU_DOMAIN_S2;
-		smmu_domain->nest_parent = true;
-	}
+	smmu_domain->nest_parent = params->flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 
-	ret = arm_smmu_domain_finalise(smmu_domain, smmu, params->flags);
+	ret = arm_smmu_domain_finalise(smmu_domain, smmu, params->flags, &want);
 	if (ret) {
 		kfree(smmu_domain);
 		return ERR_PTR(ret);

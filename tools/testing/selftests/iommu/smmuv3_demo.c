@@ -37,6 +37,9 @@
 #define ASID		42
 #define VSID		0x10
 
+/* Where no guest is: a page table of the kernel's, in a shape of ours */
+#define WRITE_ONLY_IOVA	0x200000ULL
+
 #define MSI_WAIT_MSEC	2000
 
 static struct vfio_pci pci;
@@ -296,6 +299,51 @@ static void attach(__u32 hwpt, const char *name)
 	printf("   attached to HWPT %u, %s\n", hwpt, name);
 }
 
+/* What is write-only at stage 2 can be read at stage 1 */
+static void show_stage(int fd, __u32 ioas, unsigned int stage)
+{
+	struct iommu_hwpt_arm_smmuv3_pgtable shape = {
+		.stage = stage,
+		.input_bits = 40,
+		.granule_shift = 12,
+	};
+	__u32 hwpt;
+
+	must(iommufd_hwpt_alloc_data(fd, pci.dev_id, ioas, 0,
+				     IOMMU_HWPT_DATA_ARM_SMMUV3_PGTABLE, &shape,
+				     sizeof(shape), &hwpt),
+	     "IOMMU_HWPT_ALLOC of a page table by parameters");
+	printf("   HWPT %u on IOAS %u: stage %u, %u input bits, %u KiB granule\n",
+	       hwpt, ioas, stage, shape.input_bits,
+	       1U << (shape.granule_shift - 10));
+	attach(hwpt, "the kernel's alone");
+	expect(EDU_MOVED, edu_fill(&edu), "device buffer filled");
+	expect(EDU_MOVED, edu_write(&edu, WRITE_ONLY_IOVA, page_ptr(PAGE_A)),
+	       "DMA write at IOVA %#llx, a write-only mapping",
+	       WRITE_ONLY_IOVA);
+	expect(stage == 1 ? EDU_MOVED : EDU_BLOCKED,
+	       edu_read(&edu, WRITE_ONLY_IOVA, page_ptr(PAGE_A)),
+	       "DMA read  at IOVA %#llx, by stage %u", WRITE_ONLY_IOVA, stage);
+	must(vfio_pci_detach(&pci), "VFIO_DEVICE_DETACH_IOMMUFD_PT");
+	must(iommufd_destroy(fd, hwpt), "IOMMU_DESTROY of a page table");
+}
+
+static void show_stages(int fd)
+{
+	__u32 ioas;
+
+	must(iommufd_ioas_alloc(fd, &ioas), "IOMMU_IOAS_ALLOC");
+	must(iommufd_ioas_map(fd, ioas, page_ptr(PAGE_MBOX), page_size,
+			      edu.mbox_iova, IOMMU_IOAS_MAP_READABLE |
+			      IOMMU_IOAS_MAP_WRITEABLE), "IOMMU_IOAS_MAP");
+	must(iommufd_ioas_map(fd, ioas, page_ptr(PAGE_A), page_size,
+			      WRITE_ONLY_IOVA, IOMMU_IOAS_MAP_WRITEABLE),
+	     "IOMMU_IOAS_MAP");
+	show_stage(fd, ioas, 1);
+	show_stage(fd, ioas, 2);
+	must(iommufd_destroy(fd, ioas), "IOMMU_DESTROY of the IOAS");
+}
+
 static void send_command(int fd, __u32 viommu, const char *name,
 			 struct smmuv3_cmd cmd)
 {
@@ -418,7 +466,7 @@ int main(void)
 	       "DMA read  at IPA %#llx while it was cut off", page_ipa(PAGE_A));
 	expect_dma(GUEST_VA, "VA", PAGE_B);
 
-	step("The end, in the order that the objects hold each other");
+	step("The guest goes, in the order that the objects hold each other");
 	must(vfio_pci_set_msi(&pci, -1), "VFIO_DEVICE_SET_IRQS");
 	must(vfio_pci_detach(&pci), "VFIO_DEVICE_DETACH_IOMMUFD_PT");
 	must(iommufd_destroy(fd, nested), "IOMMU_DESTROY of a nested HWPT");
@@ -427,6 +475,9 @@ int main(void)
 	must(iommufd_destroy(fd, vdev), "IOMMU_DESTROY of the vDEVICE");
 	must(iommufd_destroy(fd, viommu), "IOMMU_DESTROY of the vIOMMU");
 	must(iommufd_destroy(fd, s2), "IOMMU_DESTROY of the nest parent");
+
+	step("No guest: page tables of the kernel's by parameters");
+	show_stages(fd);
 	vfio_pci_close(&pci);
 	close(fd);
 	printf("\nAll as it should be.\n");

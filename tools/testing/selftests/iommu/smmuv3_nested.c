@@ -1296,8 +1296,8 @@ FIXTURE_TEARDOWN(group)
 TEST_F(group, refused_by_one)
 {
 	struct guest_dev *a = &self->a, *b = &self->b;
+	__u32 s1, other, other_viommu, moved;
 	struct vm *vm = &self->vm;
-	__u32 s1, other;
 
 	test_hwpt_alloc_ste(vm->fd, a->id, vm->viommu, smmuv3_ste_s1(a->cd),
 			    &s1);
@@ -1324,6 +1324,18 @@ TEST_F(group, refused_by_one)
 	test_err_attach(ENOENT, a, other);
 	dma_writes(a, GUEST_VA, vm_page(vm, 0));
 	dma_reads(b, GUEST_VA, vm_page(vm, 0));
+
+	/* One could go, to another vIOMMU, and has to come back */
+	test_viommu_alloc(vm->fd, a->id, vm->s2, &other_viommu);
+	test_vdevice_alloc(vm->fd, other_viommu, a->id, VSID, &a->vdev);
+	test_hwpt_alloc_ste(vm->fd, a->id, other_viommu, smmuv3_ste_s1(a->cd),
+			    &moved);
+	test_err_attach(ENOENT, a, moved);
+	dma_writes(a, GUEST_VA, vm_page(vm, 0));
+	dma_reads(b, GUEST_VA, vm_page(vm, 0));
+	test_destroy(vm->fd, moved);
+	test_destroy(vm->fd, a->vdev);
+	test_destroy(vm->fd, other_viommu);
 
 	/* Neither is on the list of a stage 2 that it has left */
 	test_ioas_unmap(vm, vm_ipa(vm, 0), vm->page);
