@@ -26,7 +26,6 @@
 #define LOW_IOVA	0x200000ULL
 #define OTHER_IOVA	0x300000ULL
 
-
 /*
  * @has_stage: by the ID registers, 1 and 2; 0 is whichever there is
  * @oas: bits of the SMMU's output addresses
