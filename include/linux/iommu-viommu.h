@@ -16,6 +16,7 @@
 #include <linux/xarray.h>
 
 struct iommu_viommu;
+struct iommufd_viommu;
 
 /**
  * struct iommu_vdevice - A device as the guest of a vIOMMU knows it
@@ -30,6 +31,17 @@ struct iommu_vdevice {
 };
 
 /**
+ * struct iommu_vevent_type - A type of event that a vIOMMU can report
+ * @type: One of enum iommu_veventq_type
+ * @len: Length in bytes of what user space reads of an event, after its
+ *       struct iommu_vevent_header. A multiple of 4.
+ */
+struct iommu_vevent_type {
+	u32 type;
+	size_t len;
+};
+
+/**
  * struct iommu_viommu_ops - What a driver does for one type of vIOMMU
  * @alloc: Allocate a vIOMMU on the IOMMU instance that serves @dev, over the
  *         nest parent @parent which the caller keeps for as long as the vIOMMU
@@ -38,10 +50,14 @@ struct iommu_vdevice {
  * @free: Undo @alloc. No vDEVICE and no nested domain is left by then.
  * @check_vdevice: May @dev be known as @virt_id here? 0, -EINVAL if @virt_id is
  *                 out of range, -EOPNOTSUPP if the device can't be. Optional.
+ * @link_vdevice: @vdev names its device from now on. Optional.
+ * @unlink_vdevice: It does no longer, and goes when this returns. Optional.
  * @cache_invalidate: Carry out the invalidation requests of @array in order,
  *                    complete them, and set array->entry_num to the number that
  *                    have completed, also on failure. An empty array of a type
  *                    that the driver knows succeeds. Optional.
+ * @vevent_types: The types of events that the driver reports, up to one of type
+ *                0. User space gets a queue for no other type. Optional.
  */
 struct iommu_viommu_ops {
 	struct iommu_viommu *(*alloc)(struct device *dev,
@@ -49,8 +65,11 @@ struct iommu_viommu_ops {
 	void (*free)(struct iommu_viommu *viommu);
 	int (*check_vdevice)(struct iommu_viommu *viommu, struct device *dev,
 			     u64 virt_id);
+	void (*link_vdevice)(struct iommu_vdevice *vdev);
+	void (*unlink_vdevice)(struct iommu_vdevice *vdev);
 	int (*cache_invalidate)(struct iommu_viommu *viommu,
 				struct iommu_user_data_array *array);
+	const struct iommu_vevent_type *vevent_types;
 };
 
 /**
@@ -59,11 +78,19 @@ struct iommu_viommu_ops {
  * @parent: The nest parent domain
  * @vdevs: The vDEVICEs, struct iommu_vdevice by virt_id. Written by iommufd. An
  *         entry and the device it names stay for as long as xa_lock() is held.
+ * @iommufd: iommufd's side
+ * @id: Its id on the iommufd, for messages
+ * @report_event: Set by iommufd before there is a vDEVICE. The driver calls
+ *                iommu_viommu_report_event().
  */
 struct iommu_viommu {
 	const struct iommu_viommu_ops *ops;
 	struct iommu_domain *parent;
 	struct xarray vdevs;
+	struct iommufd_viommu *iommufd;
+	u32 id;
+	int (*report_event)(struct iommu_viommu *viommu, u32 type,
+			    const void *data, size_t len);
 };
 
 static inline void iommu_viommu_init(struct iommu_viommu *viommu,
@@ -111,6 +138,32 @@ static inline bool iommu_viommu_has_dev(struct iommu_viommu *viommu,
 		found |= vdev->dev == dev;
 	xa_unlock(&viommu->vdevs);
 	return found;
+}
+
+/**
+ * iommu_viommu_report_event() - Tell user space what happened on a vIOMMU
+ * @viommu: The vIOMMU, as long as the driver has not been asked to free it
+ * @type: One of the types in iommu_viommu_ops::vevent_types
+ * @data: The event as the guest's IOMMU would show it: with the guest's ids
+ * @len: Length of @data in bytes, as given for @type
+ *
+ * Context: Process context, such as the thread of an interrupt. Neither sleeps
+ * nor allocates, so the caller may hold mutexes and spinlocks: one that
+ * iommu_viommu_ops::unlink_vdevice takes as well, from looking up a vDEVICE to
+ * the report of its event, makes sure that there is none once it is destroyed.
+ *
+ * Return:
+ * * 0 if the event is user space's now, also if its queue is full: user space
+ *   can see that it has lost an event
+ * * -ENOENT if user space has no queue for this type. The driver treats the
+ *   event as if there were no vIOMMU.
+ * * -EINVAL if @len is wrong
+ */
+static inline int iommu_viommu_report_event(struct iommu_viommu *viommu,
+					    u32 type, const void *data,
+					    size_t len)
+{
+	return viommu->report_event(viommu, type, data, len);
 }
 
 /**

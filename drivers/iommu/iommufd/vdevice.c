@@ -11,8 +11,12 @@
 /* Nobody finds the vDEVICE any more, neither the vIOMMU nor the device */
 static void iommufd_vdevice_unpublish(struct iommufd_vdevice *vdev)
 {
+	const struct iommu_viommu_ops *ops = vdev->viommu->core->ops;
+
 	lockdep_assert_held(&vdev->idev->igroup->lock);
 
+	if (ops->unlink_vdevice)
+		ops->unlink_vdevice(&vdev->core);
 	xa_erase(&vdev->viommu->core->vdevs, vdev->core.virt_id);
 	vdev->idev->vdev = NULL;
 	refcount_dec(&vdev->viommu->obj.users);
@@ -127,6 +131,8 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 		rc = xa_err(curr) ?: -EEXIST;
 		goto out_abort;
 	}
+	if (core->ops->link_vdevice)
+		core->ops->link_vdevice(&vdev->core);
 	idev->vdev = vdev;
 	refcount_inc(&viommu->obj.users);
 

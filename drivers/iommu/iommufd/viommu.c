@@ -74,7 +74,10 @@ int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
 		iommufd_object_abort(ucmd->ictx, &viommu->obj);
 		goto out_put_hwpt;
 	}
+	core->iommufd = viommu;
+	core->id = viommu->obj.id;
 	viommu->core = core;
+	iommufd_viommu_init_events(viommu);
 	viommu->iommu_dev = idev->dev->iommu->iommu_dev;
 	/*
 	 * The devices behind the instance hold the driver's module, and with it

@@ -161,6 +161,7 @@ static int expected(struct arm_smmu_pgtable *shape, const struct candidate *c,
 		    const u32 *needs,
 		    const struct iommu_hwpt_arm_smmuv3_pgtable *want)
 {
+	u64 room;
 	bool asks;
 
 	if (!is_in(arch_stages | ONE(0), want->stage) ||
@@ -170,7 +171,7 @@ static int expected(struct arm_smmu_pgtable *shape, const struct candidate *c,
 		return -EINVAL;
 
 	asks = want->stage || want->input_bits || want->output_bits ||
-	       want->granule_shift;
+	       want->granule_shift || needs[1] == NEVER;
 	for (; nr; nr--, c++) {
 		if (~smmu->features & needs[c->stage])
 			continue;
@@ -184,23 +185,22 @@ static int expected(struct arm_smmu_pgtable *shape, const struct candidate *c,
 			continue;
 		shape->stage = c->stage == 1 ? ARM_SMMU_DOMAIN_S1 :
 					       ARM_SMMU_DOMAIN_S2;
-		if (c->stage == 2 && want->output_bits &&
-		    !is_in(RANGE(0, want->output_bits), want->input_bits))
-			continue;
-		shape->ias = want->input_bits ?: c->input;
 		shape->oas = want->output_bits ?: c->output;
-		if (c->stage == 2 && want->output_bits &&
-		    !is_in(RANGE(0, want->output_bits), shape->ias))
-			shape->ias = want->output_bits;
+		room = c->inputs & ~ONE(0);
+		if (asks && c->stage == 2) {
+			/* No more comes in than goes out */
+			room &= RANGE(0, shape->oas);
+			/* A level 1 where the architecture has a level 2 */
+			if (is_in(c->sizes, 14) && shape->oas <= 40)
+				room &= RANGE(0, 36);
+		}
+		if (!is_in(room | ONE(0), want->input_bits))
+			continue;
+		shape->ias = want->input_bits ?: largest(room);
 		shape->pgsize_bitmap = c->sizes;
 		if (shape->oas == 52)
 			shape->pgsize_bitmap |= smmu->sizes & SIZE_4T;
 		shape->pgsize_bitmap &= RANGE(0, shape->ias - 1);
-		/* A table at level 1 that the architecture has at level 2 */
-		if (asks && c->stage == 2 && is_in(c->sizes, 14) &&
-		    is_in(RANGE(37, 63), shape->ias) &&
-		    is_in(RANGE(32, 40), shape->oas))
-			continue;
 		return 0;
 	}
 	return -EOPNOTSUPP;
@@ -551,14 +551,17 @@ static void test_default_granule(struct kunit *test)
 		expect_shape(test, &smmu, 0, NULL,
 			     SHAPE(S1, va_bits, 44, gets));
 		/* Who asks is user space: nothing larger for it */
-		if (BIT(__ffs(gets)) <= PAGE_SIZE)
+		if (BIT(__ffs(gets)) <= PAGE_SIZE) {
 			expect_shape(test, &smmu, 0, WANT(.stage = 2),
 				     SHAPE(S2, 44, 44, gets));
-		else
+			expect_shape(test, &smmu, NEST_PARENT, NULL,
+				     SHAPE(S2, 44, 44, gets));
+		} else {
 			expect_error(test, &smmu, 0, -EOPNOTSUPP,
 				     WANT(.stage = 2));
-		expect_shape(test, &smmu, NEST_PARENT, NULL,
-			     SHAPE(S2, 44, 44, gets));
+			expect_error(test, &smmu, NEST_PARENT, -EOPNOTSUPP,
+				     WANT());
+		}
 		expect_shape(test, &smmu, DIRTY, NULL,
 			     SHAPE(S1, va_bits, 44, gets));
 	}
@@ -716,8 +719,8 @@ static void test_start_level(struct kunit *test)
 		     SHAPE(S2, 36, 40, SIZES_16K));
 	expect_error(test, &small, 0, -EOPNOTSUPP,
 		     WANT(.stage = 2, .granule_shift = 14, .input_bits = 37));
-	expect_error(test, &small, 0, -EOPNOTSUPP,
-		     WANT(.stage = 2, .granule_shift = 14));
+	expect_shape(test, &small, 0, WANT(.stage = 2, .granule_shift = 14),
+		     SHAPE(S2, 36, 40, SIZES_16K));
 	expect_shape(test, &large, 0,
 		     WANT(.stage = 2, .granule_shift = 14, .input_bits = 37),
 		     SHAPE(S2, 37, 44, SIZES_16K));
@@ -758,6 +761,11 @@ static void test_sizes(struct kunit *test)
 		expect_error(test, &aarch32, 0, -EOPNOTSUPP,
 			     WANT(.stage = stage, .output_bits = 40));
 	}
+	/* Its IPAs have 40 bits; a guest is shown what they turn into */
+	expect_shape(test, &aarch32, NEST_PARENT, NULL,
+		     SHAPE(S2, 36, 36, SIZES_4K));
+	expect_error(test, &aarch32, 0, -EOPNOTSUPP,
+		     WANT(.stage = 2, .input_bits = 40));
 }
 
 /* Of what can't be, nothing is asked of the SMMU */

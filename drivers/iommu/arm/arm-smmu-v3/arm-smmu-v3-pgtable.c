@@ -78,21 +78,23 @@ static bool can_do_stage(const struct arm_smmu_device *smmu, u32 flags,
 	       !(flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
 }
 
-static bool asks(const struct iommu_hwpt_arm_smmuv3_pgtable *want)
+/* What the kernel makes for itself is as it has always been */
+static bool is_for_user(u32 flags,
+			const struct iommu_hwpt_arm_smmuv3_pgtable *want)
 {
 	return want->stage || want->input_bits || want->output_bits ||
-	       want->granule_shift;
+	       want->granule_shift || (flags & IOMMU_HWPT_ALLOC_NEST_PARENT);
 }
 
 /* Fill in @ias, @oas and @pgsize_bitmap for a stage and a granule, if possible */
 static bool fit(struct arm_smmu_pgtable *chosen,
-		const struct arm_smmu_device *smmu,
+		const struct arm_smmu_device *smmu, u32 flags,
 		const struct iommu_hwpt_arm_smmuv3_pgtable *want,
 		unsigned int granule_shift)
 {
 	unsigned int max_bits = ADDR_BITS_NO_DS;
-	unsigned int ias, oas;
 	unsigned long sizes;
+	unsigned int ias, oas;
 
 	if (!(smmu->pgsize_bitmap & BIT(granule_shift)))
 		return false;
@@ -120,33 +122,30 @@ static bool fit(struct arm_smmu_pgtable *chosen,
 	ias = min(ias, max_bits);
 	oas = min(oas, max_bits);
 
+	if (want->output_bits) {
+		if (want->output_bits > min_t(unsigned int, smmu->oas, max_bits))
+			return false;
+		oas = want->output_bits;
+	}
+	if (chosen->stage == ARM_SMMU_DOMAIN_S2 && is_for_user(flags, want)) {
+		/* An IPA has no more bits than what it turns into */
+		ias = min(ias, oas);
+		/*
+		 * Arm DDI 0487, D8.2: 16K pages at stage 2 start at level 2
+		 * where the output has no more than 40 bits. io-pgtable starts
+		 * at level 1 for more than this.
+		 */
+		if (granule_shift == 14 && oas <= 40)
+			ias = min(ias, 36U);
+	}
 	if (want->input_bits) {
 		if (want->input_bits < INPUT_BITS_NO_STT ||
 		    want->input_bits > ias)
 			return false;
 		ias = want->input_bits;
 	}
-	if (want->output_bits) {
-		if (want->output_bits > min_t(unsigned int, smmu->oas, max_bits))
-			return false;
-		oas = want->output_bits;
-		/* An IPA has no more bits than what it turns into */
-		if (chosen->stage == ARM_SMMU_DOMAIN_S2) {
-			if (want->input_bits > oas)
-				return false;
-			ias = min(ias, oas);
-		}
-	}
 	if (granule_shift == 16 && oas > ADDR_BITS_NO_DS)
 		sizes |= 1ULL << 42; /* 4TB */
-
-	/*
-	 * Arm DDI 0487, D8.2: 16K pages at stage 2 start at level 2 where the
-	 * output has no more than 40 bits. io-pgtable starts at level 1.
-	 */
-	if (asks(want) && chosen->stage == ARM_SMMU_DOMAIN_S2 &&
-	    granule_shift == 14 && ias > 36 && oas <= 40)
-		return false;
 
 	chosen->ias = ias;
 	chosen->oas = oas;
@@ -157,7 +156,7 @@ static bool fit(struct arm_smmu_pgtable *chosen,
 
 /* The granules that are tried, the first that fits wins */
 static bool fit_granule(struct arm_smmu_pgtable *chosen,
-			const struct arm_smmu_device *smmu,
+			const struct arm_smmu_device *smmu, u32 flags,
 			const struct iommu_hwpt_arm_smmuv3_pgtable *want)
 {
 	int shift;
@@ -165,17 +164,17 @@ static bool fit_granule(struct arm_smmu_pgtable *chosen,
 	/* iommufd maps what is contiguous by pages, not by more */
 	if (want->granule_shift)
 		return want->granule_shift <= PAGE_SHIFT &&
-		       fit(chosen, smmu, want, want->granule_shift);
+		       fit(chosen, smmu, flags, want, want->granule_shift);
 
 	/* That of the CPU, else smaller ones */
 	for (shift = PAGE_SHIFT; shift >= 12; shift -= 2)
-		if (fit(chosen, smmu, want, shift))
+		if (fit(chosen, smmu, flags, want, shift))
 			return true;
 	/* What there is may do for a domain of the kernel's */
-	if (asks(want))
+	if (is_for_user(flags, want))
 		return false;
 	for (shift = PAGE_SHIFT + 2; shift <= 16; shift += 2)
-		if (fit(chosen, smmu, want, shift))
+		if (fit(chosen, smmu, flags, want, shift))
 			return true;
 	return false;
 }
@@ -214,12 +213,12 @@ int arm_smmu_choose_pgtable(struct arm_smmu_pgtable *chosen,
 
 	if (want->stage != 2 && can_do_stage(smmu, flags, ARM_SMMU_DOMAIN_S1)) {
 		chosen->stage = ARM_SMMU_DOMAIN_S1;
-		if (fit_granule(chosen, smmu, want))
+		if (fit_granule(chosen, smmu, flags, want))
 			return 0;
 	}
 	if (want->stage != 1 && can_do_stage(smmu, flags, ARM_SMMU_DOMAIN_S2)) {
 		chosen->stage = ARM_SMMU_DOMAIN_S2;
-		if (fit_granule(chosen, smmu, want))
+		if (fit_granule(chosen, smmu, flags, want))
 			return 0;
 	}
 	return -EOPNOTSUPP;

@@ -350,6 +350,60 @@ int arm_smmu_convert_user_cmd(const struct arm_smmu_device *smmu, u16 vmid,
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_convert_user_cmd);
 
 /**
+ * arm_smmu_evt_owner() - Who is to hear of an event?
+ * @evt: The event record, 7.3, of a stream with a guest's stage 1. It does not
+ *       stall.
+ *
+ * A guest hears of what its own STE, CD and tables cause. An event of stage 2
+ * has S2 set, also where it was met on a walk of stage 1: it holds an IPA that
+ * the guest's SMMU would not know of, and says that the guest's stage 1 leads
+ * to where there is no memory. The other events are about structures that are
+ * the host's: the stream table itself, or fetches that only the host can mend.
+ *
+ * Return: the owner
+ */
+enum arm_smmu_evt_owner arm_smmu_evt_owner(const u64 *evt)
+{
+	switch (FIELD_GET(EVTQ_0_ID, evt[0])) {
+	case EVT_ID_TRANSLATION_FAULT:
+	case EVT_ID_ADDR_SIZE_FAULT:
+	case EVT_ID_ACCESS_FAULT:
+	case EVT_ID_PERMISSION_FAULT:
+		if (evt[1] & EVTQ_1_STALL)
+			return ARM_SMMU_EVT_HOST;
+		if (evt[1] & EVTQ_1_S2)
+			return ARM_SMMU_EVT_STAGE2;
+		return ARM_SMMU_EVT_GUEST;
+	case EVT_ID_BAD_STE:
+	case EVT_ID_STREAM_DISABLED:
+	case EVT_ID_BAD_SUBSTREAMID:
+	case EVT_ID_BAD_CD:
+		return ARM_SMMU_EVT_GUEST;
+	default:
+		return ARM_SMMU_EVT_HOST;
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_evt_owner);
+
+/**
+ * arm_smmu_make_vevent() - Make a guest's event of the SMMU's
+ * @vevent: The guest's
+ * @evt: The SMMU's, in the CPU's byte order
+ * @vsid: The StreamID by which the guest knows the device
+ */
+void arm_smmu_make_vevent(struct iommu_vevent_arm_smmuv3 *vevent,
+			  const u64 *evt, u32 vsid)
+{
+	unsigned int i;
+
+	vevent->evt[0] = cpu_to_le64((evt[0] & ~EVTQ_0_SID) |
+				     FIELD_PREP(EVTQ_0_SID, vsid));
+	for (i = 1; i != ARRAY_SIZE(vevent->evt); i++)
+		vevent->evt[i] = cpu_to_le64(evt[i]);
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_make_vevent);
+
+/**
  * arm_smmu_mask_hw_info() - Hide the features that the kernel does not use
  * @smmu: The SMMU, as the kernel sees it after errata and firmware
  * @info: With the registers as read, 6.3.1 to 6.3.6. Bits are cleared.

@@ -1758,6 +1758,70 @@ static int arm_smmu_v3_user_test_init(struct kunit *test)
 	return test->priv ? 0 : -ENOMEM;
 }
 
+/* Who hears of each event, by its number; bits that make a difference apart */
+static void test_evt_owner(struct kunit *test)
+{
+	static const u8 guests[] = {
+		0x04, 0x06, 0x08, 0x0a, 0x10, 0x11, 0x12, 0x13,
+	};
+	unsigned int id, i, bits;
+
+	for (id = 0; id != 0x100; id++) {
+		bool is_guests = false;
+		/* The four faults have the fields Stall and S2, others don't */
+		bool is_fault = id >= 0x10 && id <= 0x13;
+
+		for (i = 0; i != ARRAY_SIZE(guests); i++)
+			is_guests |= guests[i] == id;
+		for (bits = 0; bits != 4; bits++) {
+			const bool stall = bits & 1, s2 = bits & 2;
+			u64 evt[EVTQ_ENT_DWORDS] = {
+				0x1234567800000800ULL | id,
+				(stall ? 0x80000000ULL : 0) |
+					(s2 ? 0x8000000000ULL : 0),
+				~0ULL, ~0ULL,
+			};
+			enum arm_smmu_evt_owner owner = ARM_SMMU_EVT_HOST;
+
+			if (is_guests && !(is_fault && stall))
+				owner = is_fault && s2 ? ARM_SMMU_EVT_STAGE2 :
+							 ARM_SMMU_EVT_GUEST;
+			KUNIT_EXPECT_EQ_MSG(test, owner,
+					    arm_smmu_evt_owner(evt),
+					    "event 0x%02x stall %d s2 %d", id,
+					    stall, s2);
+		}
+	}
+}
+
+/* All but the StreamID is as the SMMU has written it */
+static void test_make_vevent(struct kunit *test)
+{
+	static const u32 vsids[] = { 0, 1, 0x1234, 0x80000000, ~0U };
+	static const u64 fill[] = { 0, ~0ULL, 0x0123456789abcdefULL };
+	struct iommu_vevent_arm_smmuv3 vevent;
+	unsigned int i, j;
+
+	for (i = 0; i != ARRAY_SIZE(vsids); i++) {
+		for (j = 0; j != ARRAY_SIZE(fill); j++) {
+			const u64 evt[EVTQ_ENT_DWORDS] = {
+				fill[j], ~fill[j], fill[j] + 2, fill[j] ^ 0xff,
+			};
+
+			arm_smmu_make_vevent(&vevent, evt, vsids[i]);
+			KUNIT_EXPECT_EQ(test, le64_to_cpu(vevent.evt[0]),
+					(fill[j] & 0xffffffff) |
+						(u64)vsids[i] << 32);
+			KUNIT_EXPECT_EQ(test, le64_to_cpu(vevent.evt[1]),
+					evt[1]);
+			KUNIT_EXPECT_EQ(test, le64_to_cpu(vevent.evt[2]),
+					evt[2]);
+			KUNIT_EXPECT_EQ(test, le64_to_cpu(vevent.evt[3]),
+					evt[3]);
+		}
+	}
+}
+
 static struct kunit_case arm_smmu_v3_user_test_cases[] = {
 	KUNIT_CASE(test_vste_each_bit),
 	KUNIT_CASE(test_vste_mask),
@@ -1788,6 +1852,8 @@ static struct kunit_case arm_smmu_v3_user_test_cases[] = {
 	KUNIT_CASE(test_cmd_atc_size),
 	KUNIT_CASE(test_cmd_vmid),
 	KUNIT_CASE(test_cmd_random),
+	KUNIT_CASE(test_evt_owner),
+	KUNIT_CASE(test_make_vevent),
 	KUNIT_CASE(test_hw_info),
 	KUNIT_CASE(test_hw_info_clears_only),
 	{},

@@ -5,7 +5,8 @@
  *
  *   arm-smmu-v3-user-hw.c      requests to hardware words: pure functions
  *   arm-smmu-v3-user-domain.c  parameters to domains
- *   arm-smmu-v3-vsmmu.c        vIOMMU: VMID, invalidation, changes of stage 2
+ *   arm-smmu-v3-vsmmu.c        vIOMMU: VMID, invalidation, changes of stage 2,
+ *                              events
  */
 #ifndef _ARM_SMMU_V3_USER_H
 #define _ARM_SMMU_V3_USER_H
@@ -78,6 +79,18 @@ arm_smmu_master_forces_coherency(struct arm_smmu_master *master)
 	       arm_smmu_master_canwbs(master);
 }
 
+/**
+ * enum arm_smmu_evt_owner - Who is to hear of an event of a guest's stream
+ * @ARM_SMMU_EVT_HOST: The host alone
+ * @ARM_SMMU_EVT_STAGE2: The host: stage 1 led outside of the guest's memory
+ * @ARM_SMMU_EVT_GUEST: The guest: its STE, its CD or its stage 1 is at fault
+ */
+enum arm_smmu_evt_owner {
+	ARM_SMMU_EVT_HOST,
+	ARM_SMMU_EVT_STAGE2,
+	ARM_SMMU_EVT_GUEST,
+};
+
 /* arm-smmu-v3-user-domain.c */
 struct iommu_domain *
 arm_smmu_alloc_user_domain(struct device *dev,
@@ -96,6 +109,9 @@ bool arm_smmu_ste_step(const struct arm_smmu_ste *cur,
 		       struct arm_smmu_ste *step);
 int arm_smmu_convert_user_cmd(const struct arm_smmu_device *smmu, u16 vmid,
 			      u64 *cmd, bool *has_sid);
+enum arm_smmu_evt_owner arm_smmu_evt_owner(const u64 *evt);
+void arm_smmu_make_vevent(struct iommu_vevent_arm_smmuv3 *vevent,
+			  const u64 *evt, u32 vsid);
 void arm_smmu_mask_hw_info(const struct arm_smmu_device *smmu,
 			   struct iommu_hw_info_arm_smmuv3 *info);
 
@@ -106,11 +122,32 @@ const struct iommu_viommu_ops *arm_smmu_viommu_ops(struct device *dev,
 void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 			    unsigned long iova, size_t size, size_t granule,
 			    bool leaf);
+void arm_smmu_leave_vsmmu(struct arm_smmu_master *master,
+			  struct iommu_domain *next);
+void arm_smmu_enter_vsmmu(struct arm_smmu_master *master,
+			  struct iommu_domain *domain);
+int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt);
 #else
 static inline void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 					  unsigned long iova, size_t size,
 					  size_t granule, bool leaf)
 {
+}
+
+static inline void arm_smmu_leave_vsmmu(struct arm_smmu_master *master,
+					struct iommu_domain *next)
+{
+}
+
+static inline void arm_smmu_enter_vsmmu(struct arm_smmu_master *master,
+					struct iommu_domain *domain)
+{
+}
+
+static inline int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu,
+					   const u64 *evt)
+{
+	return -EOPNOTSUPP;
 }
 
 #define arm_smmu_viommu_ops NULL

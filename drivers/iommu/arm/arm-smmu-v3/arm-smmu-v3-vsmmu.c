@@ -8,6 +8,9 @@
 
 #include "arm-smmu-v3-user.h"
 
+#define CREATE_TRACE_POINTS
+#include "arm-smmu-v3-trace.h"
+
 /* A change of stage 2 goes to all of its vSMMUs. One per guest SMMU is usual. */
 #define S2_MAX_VSMMUS		32
 
@@ -111,6 +114,117 @@ void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 
 	/* By range would be by IPA, which no ATC knows */
 	arm_smmu_atc_inv_domain(s2_parent, 0, 0);
+}
+
+/* Events */
+
+/**
+ * arm_smmu_leave_vsmmu() - The master's STE is about to change
+ * @master: The master
+ * @next: What is attached next
+ *
+ * Unless that is of the same vSMMU, events are not for the guest any more.
+ */
+void arm_smmu_leave_vsmmu(struct arm_smmu_master *master,
+			  struct iommu_domain *next)
+{
+	mutex_lock(&master->smmu->streams_mutex);
+	if (next->type != IOMMU_DOMAIN_NESTED ||
+	    to_smmu_nested_domain(next)->vsmmu != master->vsmmu)
+		master->vsmmu = NULL;
+	mutex_unlock(&master->smmu->streams_mutex);
+}
+
+/**
+ * arm_smmu_enter_vsmmu() - The master's STE has changed
+ * @master: The master
+ * @domain: What is attached now
+ */
+void arm_smmu_enter_vsmmu(struct arm_smmu_master *master,
+			  struct iommu_domain *domain)
+{
+	if (domain->type != IOMMU_DOMAIN_NESTED)
+		return;
+	mutex_lock(&master->smmu->streams_mutex);
+	master->vsmmu = to_smmu_nested_domain(domain)->vsmmu;
+	mutex_unlock(&master->smmu->streams_mutex);
+}
+
+static void arm_vsmmu_link_vdevice(struct iommu_vdevice *vdev)
+{
+	struct arm_smmu_master *master = dev_iommu_priv_get(vdev->dev);
+
+	mutex_lock(&master->smmu->streams_mutex);
+	master->vdev = vdev;
+	mutex_unlock(&master->smmu->streams_mutex);
+}
+
+static void arm_vsmmu_unlink_vdevice(struct iommu_vdevice *vdev)
+{
+	struct arm_smmu_master *master = dev_iommu_priv_get(vdev->dev);
+
+	mutex_lock(&master->smmu->streams_mutex);
+	master->vdev = NULL;
+	mutex_unlock(&master->smmu->streams_mutex);
+}
+
+static int arm_vsmmu_report(struct arm_smmu_vsmmu *vsmmu,
+			    const struct iommu_vdevice *vdev, const u64 *evt)
+{
+	struct iommu_vevent_arm_smmuv3 vevent;
+
+	if (!vdev || vdev->viommu != &vsmmu->core)
+		return -ENOENT;
+	arm_smmu_make_vevent(&vevent, evt, vdev->virt_id);
+	return iommu_viommu_report_event(&vsmmu->core,
+					 IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, &vevent,
+					 sizeof(vevent));
+}
+
+/**
+ * arm_smmu_handle_user_evt() - Handle an event that may be a guest's
+ * @smmu: The SMMU
+ * @evt: The event record; it does not stall
+ *
+ * What nobody but the host can be told goes to the log. Each stream has a limit
+ * of its own there, as a guest can make as many events as it likes, and must
+ * not keep others' from being seen.
+ *
+ * Return: 0, or -EOPNOTSUPP if no guest has stage 1 of the stream
+ */
+int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt)
+{
+	enum arm_smmu_evt_owner owner = arm_smmu_evt_owner(evt);
+	u32 sid = FIELD_GET(EVTQ_0_SID, evt[0]);
+	struct arm_smmu_master *master;
+	struct arm_smmu_vsmmu *vsmmu;
+
+	guard(mutex)(&smmu->streams_mutex);
+	master = arm_smmu_find_master(smmu, sid);
+	vsmmu = master ? master->vsmmu : NULL;
+	if (!vsmmu)
+		return -EOPNOTSUPP;
+
+	if (owner == ARM_SMMU_EVT_GUEST &&
+	    !arm_vsmmu_report(vsmmu, master->vdev, evt))
+		return 0;
+
+	if (owner == ARM_SMMU_EVT_STAGE2)
+		trace_arm_smmu_stage2_fault(master->dev, sid, vsmmu->core.id,
+					    evt);
+	if (!__ratelimit(&master->evt_rs))
+		return 0;
+	if (owner == ARM_SMMU_EVT_STAGE2)
+		dev_info(master->dev,
+			 "stream 0x%x of vIOMMU %u: stage 2 fault 0x%02llx at IPA 0x%llx, %s\n",
+			 sid, vsmmu->core.id, FIELD_GET(EVTQ_0_ID, evt[0]),
+			 evt[3] & EVTQ_3_IPA,
+			 evt[1] & EVTQ_1_RnW ? "read" : "write");
+	else
+		dev_info(master->dev,
+			 "stream 0x%x of vIOMMU %u: event 0x%016llx 0x%016llx 0x%016llx 0x%016llx\n",
+			 sid, vsmmu->core.id, evt[0], evt[1], evt[2], evt[3]);
+	return 0;
 }
 
 /* vIOMMU ops */
@@ -287,11 +401,22 @@ static int arm_vsmmu_cache_invalidate(struct iommu_viommu *viommu,
 	return ret;
 }
 
+static const struct iommu_vevent_type arm_vsmmu_vevent_types[] = {
+	{
+		.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+		.len = sizeof(struct iommu_vevent_arm_smmuv3),
+	},
+	{}
+};
+
 static const struct iommu_viommu_ops arm_vsmmu_ops = {
 	.alloc = arm_vsmmu_alloc,
 	.free = arm_vsmmu_free,
 	.check_vdevice = arm_vsmmu_check_vdevice,
+	.link_vdevice = arm_vsmmu_link_vdevice,
+	.unlink_vdevice = arm_vsmmu_unlink_vdevice,
 	.cache_invalidate = arm_vsmmu_cache_invalidate,
+	.vevent_types = arm_vsmmu_vevent_types,
 };
 
 static struct iommu_viommu *arm_vsmmu_alloc(struct device *dev,
