@@ -190,7 +190,7 @@ static int arm_vsmmu_report(struct arm_smmu_vsmmu *vsmmu,
  * of its own there, as a guest can make as many events as it likes, and must
  * not keep others' from being seen.
  *
- * Return: 0, or -EOPNOTSUPP if no guest has stage 1 of the stream
+ * Return: 0, or -EOPNOTSUPP if nothing of a vSMMU is attached to the stream
  */
 int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt)
 {

@@ -1,0 +1,1412 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a guest hears of its own faults: a device behind an SMMUv3 misses in the
+ * guest's stage 1, and the event comes out of the vEVENTQ of the guest's vIOMMU
+ * under the guest's name of the device. Nobody else hears of it, and the guest
+ * hears of nothing else.
+ */
+#include <endian.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include "smmuv3_utils.h"
+
+#define ASID		0x2a
+#define VSID		0x1234
+/* All 32 bits of a StreamID */
+#define OTHER_VSID	0xfedcba98U
+
+#define TYPE_SMMUV3	IOMMU_VEVENTQ_TYPE_ARM_SMMUV3
+#define LOST		IOMMU_VEVENTQ_FLAG_LOST_EVENTS
+
+/* Limits of the ABI */
+#define MAX_DEPTH	0x80000U
+#define MIN_SIZE	28
+
+#define DEPTH		64
+
+/* Event records, IHI 0070 section 7.3 */
+#define EVT_0_ID	SMMUV3_MASK(7, 0)
+#define EVT_0_SSV	SMMUV3_BIT(11)
+#define EVT_0_SID	SMMUV3_MASK(63, 32)
+#define EVT_1_STALL	SMMUV3_BIT(31)
+#define EVT_1_PNU	SMMUV3_BIT(33)
+#define EVT_1_IND	SMMUV3_BIT(34)
+#define EVT_1_RNW	SMMUV3_BIT(35)
+#define EVT_1_S2	SMMUV3_BIT(39)
+#define EVT_1_CLASS	SMMUV3_MASK(41, 40)
+#define EVT_1_CLASS_IN	2
+
+enum event_id {
+	C_BAD_STE = 0x04,
+	C_BAD_CD = 0x0a,
+	F_TRANSLATION = 0x10,
+	F_ADDR_SIZE = 0x11,
+	F_PERMISSION = 0x13,
+};
+
+/* Nothing is ever mapped from here on */
+#define NOWHERE		(GUEST_VA + 0x40000000ULL)
+/* What differs by a page is a fault of its own, also where events are merged */
+#define HOLE(n)		(NOWHERE + (n) * 0x1000ULL)
+
+/* Where the guest has no memory; stage 2 takes the address */
+#define NO_MEMORY	(TABLES_IPA + 0x10000000ULL)
+
+/* Long for a debug kernel on a busy host; and what to wait for nothing */
+#define ARRIVAL_MSEC	10000
+#define ABSENCE_MSEC	300
+
+/* edu moves this much at once: one transfer, one event */
+#define ONE_ACCESS	4
+
+struct record {
+	struct iommu_vevent_header hdr;
+	struct iommu_vevent_arm_smmuv3 payload;
+};
+
+#define RECORD		((int)sizeof(struct record))
+#define LOST_RECORD	((int)sizeof(struct iommu_vevent_header))
+
+/**
+ * struct veventq - A queue
+ * @id: the object
+ * @fd: where it is read
+ */
+struct veventq {
+	__u32 id;
+	int fd;
+};
+
+static int veventq_alloc(int fd, __u32 viommu, __u32 depth,
+			 struct veventq *q)
+{
+	struct iommu_veventq_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = viommu,
+		.type = TYPE_SMMUV3,
+		.veventq_depth = depth,
+	};
+	int ret = iommufd_cmd(fd, IOMMU_VEVENTQ_ALLOC, &cmd);
+
+	if (ret)
+		return ret;
+	q->id = cmd.out_veventq_id;
+	q->fd = cmd.out_veventq_fd;
+	return 0;
+}
+
+static int veventq_read(const struct veventq *q, void *buf, size_t count)
+{
+	ssize_t len = read(q->fd, buf, count);
+
+	return len < 0 ? -errno : len;
+}
+
+/* Return: what poll() says, which is 0 when the time is over */
+static int veventq_poll(const struct veventq *q, int msec)
+{
+	struct pollfd pfd = { .fd = q->fd, .events = ~POLLNVAL };
+
+	return poll(&pfd, 1, msec) < 0 ? -errno : pfd.revents;
+}
+
+#define test_veventq_alloc(_fd, _viommu, _depth, _q)			\
+	FACT(veventq_alloc(_fd, _viommu, _depth, _q))
+#define test_err_veventq_alloc(_errno, _fd, _viommu, _depth, _q)	\
+	REFUSED(_errno, veventq_alloc(_fd, _viommu, _depth, _q))
+
+#define test_read(_len, _q, _buf, _count)				\
+	FACT_IS(_len, veventq_read(_q, _buf, _count))
+#define test_err_read(_errno, _q, _buf, _count)				\
+	REFUSED(_errno, veventq_read(_q, _buf, _count))
+
+#define test_empty(_q)		FACT(veventq_poll(_q, 0))
+/* Nothing is there, and nothing is on its way */
+#define test_silent(_q)		FACT(veventq_poll(_q, ABSENCE_MSEC))
+#define test_readable(_q)						\
+	FACT_IS(POLLIN | POLLRDNORM, veventq_poll(_q, ARRIVAL_MSEC))
+
+/* Give events that nobody can wait for the time to arrive */
+static void settle(void)
+{
+	usleep(ABSENCE_MSEC * 1000);
+}
+
+/* One access of the device, wherever it leads to */
+#define dma_store(_gdev, _iova)						\
+	FACT(edu_store(&(_gdev)->edu, _iova, ONE_ACCESS))
+#define dma_load(_gdev, _iova)						\
+	FACT(edu_load(&(_gdev)->edu, _iova, ONE_ACCESS))
+
+static int record_differs(const struct record *r, const char *what, __u64 want,
+			  __u64 got)
+{
+	fprintf(TH_LOG_STREAM,
+		"# record: flags %#x sequence %u evt %016llx %016llx %016llx %016llx\n",
+		r->hdr.flags, r->hdr.sequence,
+		(unsigned long long)le64toh(r->payload.evt[0]),
+		(unsigned long long)le64toh(r->payload.evt[1]),
+		(unsigned long long)le64toh(r->payload.evt[2]),
+		(unsigned long long)le64toh(r->payload.evt[3]));
+	fprintf(TH_LOG_STREAM, "# %s is %#llx, not %#llx\n", what,
+		(unsigned long long)got, (unsigned long long)want);
+	return -EBADMSG;
+}
+
+/* Is it this event, of this device? */
+static int record_is(const struct record *r, __u32 sequence, enum event_id id,
+		     __u32 sid)
+{
+	const __u64 mask = EVT_0_ID | EVT_0_SSV | EVT_0_SID;
+	const __u64 want = smmuv3_put(EVT_0_ID, id) |
+			   smmuv3_put(EVT_0_SID, sid);
+	__u64 got = le64toh(r->payload.evt[0]) & mask;
+
+	if (r->hdr.flags)
+		return record_differs(r, "flags", 0, r->hdr.flags);
+	if (r->hdr.sequence != sequence)
+		return record_differs(r, "sequence", sequence, r->hdr.sequence);
+	if (got != want)
+		return record_differs(r, "ID, SSV and SID", want, got);
+	return 0;
+}
+
+/* Is it this fault of stage 1, of an access of the device to the page of @va? */
+static int record_is_fault(const struct record *r, __u32 sequence,
+			   enum event_id id, __u32 sid, __u64 va, bool read)
+{
+	const __u64 mask = EVT_1_STALL | EVT_1_PNU | EVT_1_IND | EVT_1_RNW |
+			   EVT_1_S2 | EVT_1_CLASS;
+	const __u64 want = (read ? EVT_1_RNW : 0) |
+			   smmuv3_put(EVT_1_CLASS, EVT_1_CLASS_IN);
+	__u64 got = le64toh(r->payload.evt[1]) & mask;
+	__u64 addr = le64toh(r->payload.evt[2]);
+	int ret = record_is(r, sequence, id, sid);
+
+	if (ret)
+		return ret;
+	if (got != want)
+		return record_differs(r, "word 1", want, got);
+	if ((addr ^ va) & ~0xfffULL)
+		return record_differs(r, "address", va, addr);
+	return 0;
+}
+
+static int header_is_lost(const struct iommu_vevent_header *hdr, __u32 sequence)
+{
+	if (hdr->flags == LOST && hdr->sequence == sequence)
+		return 0;
+	fprintf(TH_LOG_STREAM, "# header: flags %#x sequence %u\n", hdr->flags,
+		hdr->sequence);
+	return -EBADMSG;
+}
+
+/* Wait for the next record, which is no lost-events record, and take it */
+static int veventq_next(const struct veventq *q, struct record *r)
+{
+	if (veventq_poll(q, ARRIVAL_MSEC) != (POLLIN | POLLRDNORM))
+		return -ETIME;
+	return veventq_read(q, r, sizeof(*r));
+}
+
+#define test_next(_q, _r)	FACT_IS(RECORD, veventq_next(_q, _r))
+
+#define test_fault(_q, _seq, _id, _sid, _va, _read)			\
+do {									\
+	struct record __r;						\
+									\
+	test_next(_q, &__r);						\
+	FACT(record_is_fault(&__r, _seq, _id, _sid, _va, _read));	\
+} while (0)
+
+/* A device's write to HOLE(@_n), and that it is what comes next */
+#define test_miss(_q, _seq, _sid, _gdev, _n)				\
+do {									\
+	const __u64 __va = HOLE(_n);					\
+									\
+	dma_store(_gdev, __va);						\
+	test_fault(_q, _seq, F_TRANSLATION, _sid, __va, false);		\
+} while (0)
+
+/* ---- Without a vIOMMU there is nobody to hear ---- */
+
+TEST(no_viommu)
+{
+	struct iommu_veventq_alloc cmd = {
+		.size = sizeof(cmd),
+		.type = TYPE_SMMUV3,
+		.veventq_depth = 1,
+	};
+	__u32 ioas;
+	int fd;
+
+	if (access("/dev/iommu", F_OK))
+		SKIP(return, "no /dev/iommu: CONFIG_IOMMUFD");
+	fd = iommufd_open();
+	ASSERT_LE(0, fd);
+	FACT(iommufd_ioas_alloc(fd, &ioas));
+
+	cmd.viommu_id = ioas;
+	REFUSED(ENOENT, iommufd_cmd(fd, IOMMU_VEVENTQ_ALLOC, &cmd));
+	cmd.viommu_id = ID_NONE;
+	REFUSED(ENOENT, iommufd_cmd(fd, IOMMU_VEVENTQ_ALLOC, &cmd));
+	cmd.viommu_id = ID_UNKNOWN;
+	REFUSED(ENOENT, iommufd_cmd(fd, IOMMU_VEVENTQ_ALLOC, &cmd));
+	cmd.veventq_depth = 0;
+	REFUSED(EINVAL, iommufd_cmd(fd, IOMMU_VEVENTQ_ALLOC, &cmd));
+	cmd.type = IOMMU_VEVENTQ_TYPE_DEFAULT;
+	REFUSED(EOPNOTSUPP, iommufd_cmd(fd, IOMMU_VEVENTQ_ALLOC, &cmd));
+	close(fd);
+}
+
+/* ---- One device, one vIOMMU ---- */
+
+FIXTURE(events)
+{
+	struct vm vm;
+	struct guest_dev dev;
+	struct veventq q;
+	struct iommu_veventq_alloc cmd;
+};
+
+FIXTURE_SETUP(events)
+{
+	struct vm *vm = &self->vm;
+	const char *why = guest_dev_why_not(0);
+
+	self->q.fd = -1;
+	if (why)
+		SKIP(return, "%s", why);
+	vm_init(_metadata, vm);
+	guest_dev_open(_metadata, &self->dev, vm, 0);
+	why = guest_dev_no_nesting(&self->dev);
+	if (why)
+		SKIP(return, "%s", why);
+
+	test_hwpt_alloc(vm->fd, self->dev.id, vm->ioas,
+			IOMMU_HWPT_ALLOC_NEST_PARENT, &vm->s2);
+	test_viommu_alloc(vm->fd, self->dev.id, vm->s2, &vm->viommu);
+	guest_dev_stage1(_metadata, &self->dev, vm, ASID, 0);
+
+	self->cmd.size = sizeof(self->cmd);
+	self->cmd.viommu_id = vm->viommu;
+	self->cmd.type = TYPE_SMMUV3;
+	self->cmd.veventq_depth = DEPTH;
+}
+
+FIXTURE_TEARDOWN(events)
+{
+	if (self->q.fd >= 0)
+		close(self->q.fd);
+	guest_dev_close(&self->dev);
+	vm_close(&self->vm);
+}
+
+/* vDEVICE, nested HWPT with the device's own stage 1, attach */
+static void attach_stage1(struct __test_metadata *_metadata, struct vm *vm,
+			  struct guest_dev *dev, __u32 viommu, __u32 vsid)
+{
+	test_vdevice_alloc(vm->fd, viommu, dev->id, vsid, &dev->vdev);
+	test_hwpt_alloc_ste(vm->fd, dev->id, viommu, smmuv3_ste_s1(dev->cd),
+			    &dev->hwpt);
+	test_attach(dev, dev->hwpt);
+	dma_prime(dev);
+}
+
+/* ---- Allocation ---- */
+
+#define do_alloc()							\
+	iommufd_cmd(self->vm.fd, IOMMU_VEVENTQ_ALLOC, &self->cmd)
+#define test_err_alloc(_errno)	REFUSED(_errno, do_alloc())
+
+/* A queue like this is fine, and the next one may be the first again */
+#define test_alloc()							\
+do {									\
+	FACT(do_alloc());						\
+	FACT(close(self->cmd.out_veventq_fd));				\
+	test_destroy(self->vm.fd, self->cmd.out_veventq_id);		\
+} while (0)
+
+/* The number that the next new file descriptor will get */
+static int lowest_free_fd(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+TEST_F(events, alloc_refused)
+{
+	static const __u32 types[] = { 2, 0xdead, 0xbeefbeef, ~0U };
+	const __u32 viommu = self->vm.viommu;
+	const __u32 not_viommus[] = {
+		ID_NONE, ID_UNKNOWN, self->vm.ioas, self->vm.s2, self->dev.id,
+	};
+	const int free_fd = lowest_free_fd();
+	unsigned int i;
+
+	for (i = 0; i < 32; i++) {
+		self->cmd.flags = 1U << i;
+		test_err_alloc(EOPNOTSUPP);
+		self->cmd.flags = 0;
+		self->cmd.__reserved = 1U << i;
+		test_err_alloc(EOPNOTSUPP);
+		self->cmd.__reserved = 0;
+	}
+	self->cmd.type = IOMMU_VEVENTQ_TYPE_DEFAULT;
+	test_err_alloc(EOPNOTSUPP);
+
+	/* A type that this vIOMMU never reports would be silent for ever */
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		self->cmd.type = types[i];
+		test_err_alloc(EOPNOTSUPP)
+			TH_LOG("type %#x", types[i]);
+	}
+	self->cmd.type = TYPE_SMMUV3;
+
+	self->cmd.veventq_depth = 0;
+	test_err_alloc(EINVAL);
+	self->cmd.veventq_depth = MAX_DEPTH + 1;
+	test_err_alloc(EINVAL);
+	self->cmd.veventq_depth = ~0U;
+	test_err_alloc(EINVAL);
+	self->cmd.veventq_depth = MAX_DEPTH;
+	test_alloc();
+	self->cmd.veventq_depth = 1;
+	test_alloc();
+
+	for (i = 0; i < ARRAY_SIZE(not_viommus); i++) {
+		self->cmd.viommu_id = not_viommus[i];
+		test_err_alloc(ENOENT)
+			TH_LOG("viommu_id %u", not_viommus[i]);
+	}
+	self->cmd.viommu_id = viommu;
+
+	test_alloc();
+	ASSERT_EQ(free_fd, lowest_free_fd());
+}
+
+/* Of two things that are wrong, the ABI says which one is told */
+TEST_F(events, alloc_errors_in_order)
+{
+	test_veventq_alloc(self->vm.fd, self->vm.viommu, DEPTH, &self->q);
+	test_err_alloc(EEXIST);
+	self->cmd.type = 2;
+	test_err_alloc(EOPNOTSUPP);
+	self->cmd.viommu_id = self->q.id;
+	test_err_alloc(ENOENT);
+	self->cmd.veventq_depth = 0;
+	test_err_alloc(EINVAL);
+	self->cmd.type = IOMMU_VEVENTQ_TYPE_DEFAULT;
+	test_err_alloc(EOPNOTSUPP);
+	self->cmd.type = TYPE_SMMUV3;
+	self->cmd.flags = 1;
+	test_err_alloc(EOPNOTSUPP);
+	self->cmd.flags = 0;
+	self->cmd.__reserved = 1;
+	test_err_alloc(EOPNOTSUPP);
+}
+
+TEST_F(events, alloc_one_per_type)
+{
+	struct vm *vm = &self->vm;
+	struct veventq other;
+	__u32 viommu;
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, &self->q);
+	test_err_veventq_alloc(EEXIST, vm->fd, vm->viommu, DEPTH, &other);
+
+	/* Another vIOMMU has a queue of its own */
+	test_viommu_alloc(vm->fd, self->dev.id, vm->s2, &viommu);
+	test_veventq_alloc(vm->fd, viommu, DEPTH, &other);
+	test_err_veventq_alloc(EEXIST, vm->fd, viommu, DEPTH, &other);
+	ASSERT_NE(self->q.id, other.id);
+	ASSERT_NE(self->q.fd, other.fd);
+	close(other.fd);
+	test_destroy(vm->fd, other.id);
+	test_destroy(vm->fd, viommu);
+}
+
+TEST_F(events, alloc_sizes)
+{
+	struct {
+		struct iommu_veventq_alloc cmd;
+		__u64 tail;
+	} big = { .cmd = self->cmd };
+
+	self->cmd.size = MIN_SIZE - 1;
+	test_err_alloc(EINVAL);
+	self->cmd.size = 0;
+	test_err_alloc(EINVAL);
+
+	/* What is behind the end is nobody's business */
+	self->cmd.size = MIN_SIZE;
+	self->cmd.__reserved = 0xdead;
+	test_alloc();
+	ASSERT_EQ(0xdead, self->cmd.__reserved);
+
+	big.cmd.size = sizeof(big);
+	big.tail = 1ULL << 63;
+	REFUSED(E2BIG, iommufd_cmd(self->vm.fd, IOMMU_VEVENTQ_ALLOC, &big));
+	big.tail = 0;
+	FACT(iommufd_cmd(self->vm.fd, IOMMU_VEVENTQ_ALLOC, &big));
+	ASSERT_EQ(sizeof(big), big.cmd.size);
+	close(big.cmd.out_veventq_fd);
+	test_destroy(self->vm.fd, big.cmd.out_veventq_id);
+}
+
+TEST_F(events, alloc_efault)
+{
+	const int free_fd = lowest_free_fd();
+	struct iommu_veventq_alloc *cmd;
+
+	cmd = mmap(NULL, self->vm.page, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, cmd);
+	*cmd = self->cmd;
+	ASSERT_EQ(0, mprotect(cmd, self->vm.page, PROT_READ));
+	REFUSED(EFAULT, iommufd_cmd(self->vm.fd, IOMMU_VEVENTQ_ALLOC, cmd));
+	ASSERT_EQ(free_fd, lowest_free_fd());
+
+	/* Neither a queue nor a reference to the vIOMMU is left */
+	test_alloc();
+	munmap(cmd, self->vm.page);
+	test_destroy(self->vm.fd, self->vm.viommu);
+}
+
+TEST_F(events, alloc_emfile)
+{
+	struct rlimit limit, tight;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	tight = limit;
+	tight.rlim_cur = lowest_free_fd();
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &tight));
+	test_err_alloc(EMFILE);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	test_alloc();
+	test_destroy(self->vm.fd, self->vm.viommu);
+}
+
+TEST_F(events, alloc_fd)
+{
+	char path[64], link[64] = "";
+	int flags;
+
+	test_veventq_alloc(self->vm.fd, self->vm.viommu, DEPTH, &self->q);
+	ASSERT_NE(0, self->q.id);
+
+	flags = fcntl(self->q.fd, F_GETFD);
+	ASSERT_LE(0, flags);
+	ASSERT_NE(0, flags & FD_CLOEXEC);
+	flags = fcntl(self->q.fd, F_GETFL);
+	ASSERT_LE(0, flags);
+	ASSERT_EQ(O_RDWR, flags & (O_ACCMODE | O_NONBLOCK | O_APPEND));
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->q.fd);
+	ASSERT_LT(0, readlink(path, link, sizeof(link) - 1));
+	ASSERT_STREQ("anon_inode:[iommufd-viommu-event]", link);
+}
+
+/* ---- The file, empty ---- */
+
+TEST_F(events, fd_empty)
+{
+	__u8 buf[2 * sizeof(struct record)];
+	struct veventq *q = &self->q;
+	int flags;
+
+	test_veventq_alloc(self->vm.fd, self->vm.viommu, DEPTH, q);
+	test_empty(q);
+	test_read(0, q, buf, sizeof(buf));
+	test_read(0, q, buf, LOST_RECORD);
+	/* Nobody looks at a buffer that nothing goes to */
+	test_read(0, q, NULL, sizeof(buf));
+
+	flags = fcntl(q->fd, F_GETFL);
+	ASSERT_EQ(0, fcntl(q->fd, F_SETFL, flags | O_NONBLOCK));
+	test_read(0, q, buf, sizeof(buf));
+}
+
+TEST_F(events, fd_refused)
+{
+	__u8 buf[2 * sizeof(struct record)] = {};
+	struct veventq *q = &self->q;
+	unsigned int i;
+
+	test_veventq_alloc(self->vm.fd, self->vm.viommu, DEPTH, q);
+	for (i = 0; i < LOST_RECORD; i++)
+		test_err_read(EINVAL, q, buf, i);
+
+	ASSERT_EQ(-1, pread(q->fd, buf, sizeof(buf), 8));
+	ASSERT_EQ(ESPIPE, errno);
+	ASSERT_EQ(-1, pwrite(q->fd, buf, sizeof(buf), 8));
+	ASSERT_EQ(ESPIPE, errno);
+	ASSERT_EQ(-1, lseek(q->fd, 0, SEEK_CUR));
+	ASSERT_EQ(ESPIPE, errno);
+	ASSERT_EQ(-1, write(q->fd, buf, sizeof(buf)));
+	ASSERT_EQ(EINVAL, errno);
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, self->vm.page, PROT_READ, MAP_SHARED,
+				   q->fd, 0));
+	ASSERT_EQ(ENODEV, errno);
+	REFUSED(ENOTTY, iommufd_cmd(q->fd, IOMMU_VEVENTQ_ALLOC, &self->cmd));
+}
+
+/* ---- Lifetimes ---- */
+
+TEST_F(events, destroy_in_order)
+{
+	struct vm *vm = &self->vm;
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, &self->q);
+	test_err_destroy(EBUSY, vm->fd, self->q.id);
+	test_err_destroy(EBUSY, vm->fd, vm->viommu);
+
+	close(self->q.fd);
+	self->q.fd = -1;
+	test_err_destroy(EBUSY, vm->fd, vm->viommu);
+	test_destroy(vm->fd, self->q.id);
+	test_err_destroy(ENOENT, vm->fd, self->q.id);
+	test_destroy(vm->fd, vm->viommu);
+}
+
+TEST_F(events, closed_queue_stays)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	unsigned int i;
+	__u32 id;
+
+	test_veventq_alloc(vm->fd, vm->viommu, 2, q);
+	id = q->id;
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	test_miss(q, 0, VSID, dev, 0);
+	close(q->fd);
+	q->fd = -1;
+
+	/* It goes on collecting, also beyond what it holds */
+	for (i = 0; i < 4; i++)
+		dma_store(dev, HOLE(i));
+	test_err_veventq_alloc(EEXIST, vm->fd, vm->viommu, DEPTH, q);
+	test_destroy(vm->fd, id);
+
+	/* All that it collected is gone with it */
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	test_silent(q);
+	test_miss(q, 0, VSID, dev, 1);
+}
+
+TEST_F(events, iommufd_closed_first)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	struct record r;
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	dma_store(dev, HOLE(0));
+	test_readable(q);
+
+	/* The device keeps its iommufd, and thus its faults */
+	FACT(close(vm->fd));
+	vm->fd = -1;
+	test_fault(q, 0, F_TRANSLATION, VSID, HOLE(0), false);
+	test_miss(q, 1, VSID, dev, 1);
+
+	/* What was not read when the device went can still be read */
+	dma_store(dev, HOLE(2));
+	test_readable(q);
+	guest_dev_close(dev);
+	test_fault(q, 2, F_TRANSLATION, VSID, HOLE(2), false);
+	test_empty(q);
+	test_read(0, q, &r, sizeof(r));
+}
+
+/* ---- One fault, one record ---- */
+
+TEST_F(events, translation)
+{
+	const __u64 ends[] = { 0, 0xffffff000ULL, (1ULL << 48) - 4096 };
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	unsigned int i, seq = 0;
+	struct record r;
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	/* What goes well is not worth a word */
+	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
+	dma_reads(dev, GUEST_VA, vm_page(vm, 0));
+	test_silent(q);
+
+	dma_store(dev, NOWHERE);
+	test_fault(q, seq++, F_TRANSLATION, VSID, NOWHERE, false);
+	/* There is just one, and it has been taken away */
+	test_silent(q);
+	test_read(0, q, &r, sizeof(r));
+
+	dma_load(dev, NOWHERE);
+	test_fault(q, seq++, F_TRANSLATION, VSID, NOWHERE, true);
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		dma_store(dev, ends[i]);
+		test_fault(q, seq++, F_TRANSLATION, VSID, ends[i], false);
+	}
+
+	/* The last page of a mapping, and one above */
+	dma_store(dev, GUEST_VA + 4096);
+	test_fault(q, seq++, F_TRANSLATION, VSID, GUEST_VA + 4096, false);
+
+	/* Unmapped by the guest */
+	FACT(smmuv3_s1_unmap(&dev->s1, GUEST_VA, 4096));
+	test_cmd(vm->fd, vm->viommu, smmuv3_tlbi_nh_va(ASID, GUEST_VA, true));
+	dma_load(dev, GUEST_VA);
+	test_fault(q, seq++, F_TRANSLATION, VSID, GUEST_VA, true);
+	test_silent(q);
+}
+
+/* A transfer is many accesses, and the SMMU may or may not merge their events */
+TEST_F(events, a_whole_transfer)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	unsigned int num = 0;
+	struct record r;
+
+	test_veventq_alloc(vm->fd, vm->viommu, 2 * EDU_DMA_LEN, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	dma_write_blocked(dev, NOWHERE, vm_page(vm, 0));
+	test_readable(q);
+	settle();
+	while (veventq_poll(q, 0)) {
+		test_next(q, &r);
+		FACT(record_is_fault(&r, num, F_TRANSLATION, VSID, NOWHERE,
+				     false));
+		num++;
+	}
+	ASSERT_LE(num, EDU_DMA_LEN);
+	TH_LOG("%u records for %u bytes", num, EDU_DMA_LEN);
+	/* And the device is none the worse for it */
+	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
+	test_silent(q);
+}
+
+TEST_F(events, permission)
+{
+	const __u64 va = GUEST_VA + 0x100000;
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+
+	FACT(smmuv3_s1_map(&dev->s1, va, vm_ipa(vm, 1), 4096, S1_RO));
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	dma_store(dev, va);
+	test_fault(q, 0, F_PERMISSION, VSID, va, false);
+
+	/* Also when the TLB has it */
+	dma_reads(dev, va, vm_page(vm, 1));
+	test_silent(q);
+	dma_store(dev, va);
+	test_fault(q, 1, F_PERMISSION, VSID, va, false);
+	test_silent(q);
+}
+
+TEST_F(events, address_size)
+{
+	static const unsigned int oas[] = { 32, 36, 40, 42, 44, 48, 52 };
+	const __u64 va = GUEST_VA + 0x100000;
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	__u64 bits = oas[smmuv3_get(IDR5_OAS, dev->info.idr[5])];
+
+	if (bits >= 48)
+		SKIP(return, "no page table entry is beyond IDR5.OAS");
+	FACT(smmuv3_s1_map(&dev->s1, va, 1ULL << bits, 4096, S1_RW));
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	dma_store(dev, va);
+	test_fault(q, 0, F_ADDR_SIZE, VSID, va, false);
+	test_silent(q);
+}
+
+TEST_F(events, bad_cd)
+{
+	struct guest_dev *dev = &self->dev;
+	__u64 cd = smmuv3_cd_alloc(&self->vm.tables);
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	struct record r;
+	__u32 hwpt;
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+
+	/* Another vSTE, whose CD has V=0 */
+	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu, smmuv3_ste_s1(cd),
+			    &hwpt);
+	test_attach(dev, hwpt);
+	dma_store(dev, GUEST_VA);
+	test_next(q, &r);
+	FACT(record_is(&r, 0, C_BAD_CD, VSID));
+	test_silent(q);
+
+	test_attach(dev, dev->hwpt);
+	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
+	test_silent(q);
+
+	/* The same vSTE, whose CD the guest breaks */
+	memset(smmuv3_mem_ptr(&vm->tables, dev->cd), 0, 64);
+	test_cmd(vm->fd, vm->viommu, smmuv3_cfgi_cd(VSID, 0, true));
+	dma_load(dev, GUEST_VA);
+	test_next(q, &r);
+	FACT(record_is(&r, 1, C_BAD_CD, VSID));
+	test_silent(q);
+}
+
+TEST_F(events, bad_ste)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	struct iommu_hwpt_arm_smmuv3 ste;
+	struct record r;
+	__u32 hwpt;
+
+	test_veventq_alloc(vm->fd, vm->viommu, 2 * EDU_DMA_LEN, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	ste = smmuv3_ste_s1(dev->cd);
+	ste.ste[0] |= htole64(STE_0_S1CDMAX);
+	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu, ste, &hwpt);
+	test_attach(dev, hwpt);
+	if (edu_write(&dev->edu, GUEST_VA, vm_page(vm, 0)) == EDU_MOVED)
+		SKIP(return, "this SMMU ignores S1CDMax");
+	test_next(q, &r);
+	FACT(record_is(&r, 0, C_BAD_STE, VSID));
+}
+
+TEST_F(events, poll_wakes_up)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	test_empty(q);
+	/* The DMA is still to come when poll() begins to wait */
+	edu_start_store(&dev->edu, HOLE(0), ONE_ACCESS);
+	test_readable(q);
+	/* As long as there is something */
+	test_readable(q);
+	FACT(edu_init(&dev->edu));
+	dma_store(dev, HOLE(1));
+	settle();
+	test_fault(q, 0, F_TRANSLATION, VSID, HOLE(0), false);
+	test_readable(q);
+	test_fault(q, 1, F_TRANSLATION, VSID, HOLE(1), false);
+	test_empty(q);
+}
+
+/* ---- Reading ---- */
+
+TEST_F(events, read_as_many_as_fit)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	const int room = 200;
+	struct record r[5];
+	unsigned int i, n;
+
+	ASSERT_EQ(room, sizeof(r));
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	for (i = 0; i < 8; i++)
+		dma_store(dev, HOLE(i));
+	settle();
+
+	/* Not even the first: it stays */
+	for (n = LOST_RECORD; n < RECORD; n++)
+		test_err_read(EINVAL, q, r, n);
+	test_readable(q);
+
+	/* One, and not a byte of the next */
+	memset(r, 0xa5, sizeof(r));
+	test_read(RECORD, q, r, 2 * RECORD - 1);
+	FACT(record_is_fault(&r[0], 0, F_TRANSLATION, VSID, HOLE(0), false));
+	for (n = 0; n < sizeof(r[1]); n++)
+		ASSERT_EQ(0xa5, ((__u8 *)&r[1])[n]);
+	test_read(RECORD, q, r, RECORD);
+	FACT(record_is_fault(&r[0], 1, F_TRANSLATION, VSID, HOLE(1), false));
+
+	/* More than there is room for, and then less */
+	test_read(5 * RECORD, q, r, room);
+	for (i = 0; i < 5; i++)
+		FACT(record_is_fault(&r[i], 2 + i, F_TRANSLATION, VSID,
+				     HOLE(2 + i), false));
+	test_read(RECORD, q, r, room);
+	FACT(record_is_fault(&r[0], 7, F_TRANSLATION, VSID, HOLE(7), false));
+	test_read(0, q, r, room);
+	test_empty(q);
+}
+
+TEST_F(events, read_efault)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	struct record r, *first;
+	void *p, *end;
+
+	p = mmap(NULL, 2 * vm->page, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	end = p + vm->page;
+	ASSERT_EQ(0, munmap(end, vm->page));
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	dma_store(dev, HOLE(0));
+	dma_store(dev, HOLE(1));
+	dma_store(dev, HOLE(2));
+	settle();
+
+	test_err_read(EFAULT, q, end, 3 * RECORD);
+	test_err_read(EFAULT, q, NULL, 3 * RECORD);
+	/* A part of a record is none */
+	test_err_read(EFAULT, q, end - RECORD + 1, 3 * RECORD);
+	test_readable(q);
+
+	/* The second is not there at all, and then in part */
+	first = end - RECORD;
+	test_read(RECORD, q, first, 3 * RECORD);
+	FACT(record_is_fault(first, 0, F_TRANSLATION, VSID, HOLE(0), false));
+	first = end - 2 * RECORD + 8;
+	test_read(RECORD, q, first, 3 * RECORD);
+	FACT(record_is_fault(first, 1, F_TRANSLATION, VSID, HOLE(1), false));
+	test_read(RECORD, q, &r, sizeof(r));
+	FACT(record_is_fault(&r, 2, F_TRANSLATION, VSID, HOLE(2), false));
+	test_empty(q);
+	munmap(p, vm->page);
+}
+
+/* ---- More events than there is room for ---- */
+
+/* The lost-events record has no payload and thus no place in an array */
+struct two_and_lost {
+	struct record r[2];
+	struct iommu_vevent_header lost;
+};
+
+FIXTURE(overflow)
+{
+	struct vm vm;
+	struct guest_dev dev;
+	struct veventq q;
+	struct iommu_veventq_alloc cmd;
+};
+
+/* Depth 2, and four events A B C D, of which C and D are lost */
+FIXTURE_SETUP(overflow)
+{
+	struct vm *vm = &self->vm;
+	unsigned int i;
+
+	events_setup(_metadata, (FIXTURE_DATA(events) *)self, NULL);
+	if (_metadata->exit_code)
+		return;
+	test_veventq_alloc(vm->fd, vm->viommu, 2, &self->q);
+	attach_stage1(_metadata, vm, &self->dev, vm->viommu, VSID);
+	for (i = 0; i < 4; i++)
+		dma_store(&self->dev, HOLE(i));
+	settle();
+}
+
+FIXTURE_TEARDOWN(overflow)
+{
+	if (self->q.fd >= 0)
+		close(self->q.fd);
+	guest_dev_close(&self->dev);
+	vm_close(&self->vm);
+}
+
+TEST_F(overflow, read_at_once)
+{
+	struct veventq *q = &self->q;
+	struct two_and_lost got;
+	__u8 buf[200];
+
+	ASSERT_EQ(88, sizeof(got));
+	test_read(88, q, buf, sizeof(buf));
+	memcpy(&got, buf, sizeof(got));
+	FACT(record_is_fault(&got.r[0], 0, F_TRANSLATION, VSID, HOLE(0),
+			     false));
+	FACT(record_is_fault(&got.r[1], 1, F_TRANSLATION, VSID, HOLE(1),
+			     false));
+	FACT(header_is_lost(&got.lost, 3));
+	test_empty(q);
+	test_read(0, q, buf, sizeof(buf));
+
+	test_miss(q, 4, VSID, &self->dev, 4);
+	test_silent(q);
+}
+
+TEST_F(overflow, read_one_by_one)
+{
+	struct iommu_vevent_header lost;
+	struct veventq *q = &self->q;
+	struct record r[2];
+
+	test_err_read(EINVAL, q, r, LOST_RECORD);
+	/* The notice has no room behind the two */
+	test_read(2 * RECORD, q, r, 2 * RECORD + LOST_RECORD - 1);
+	FACT(record_is_fault(&r[0], 0, F_TRANSLATION, VSID, HOLE(0), false));
+	FACT(record_is_fault(&r[1], 1, F_TRANSLATION, VSID, HOLE(1), false));
+	test_readable(q);
+	test_err_read(EINVAL, q, &lost, LOST_RECORD - 1);
+	test_err_read(EFAULT, q, NULL, LOST_RECORD);
+	test_read(LOST_RECORD, q, &lost, LOST_RECORD);
+	FACT(header_is_lost(&lost, 3));
+	test_empty(q);
+
+	test_miss(q, 4, VSID, &self->dev, 4);
+	test_silent(q);
+}
+
+/* Then it is the gap in the numbers that tells */
+TEST_F(overflow, event_removes_the_notice)
+{
+	struct guest_dev *dev = &self->dev;
+	struct veventq *q = &self->q;
+	struct two_and_lost got;
+	struct record r[3];
+
+	test_read(RECORD, q, r, RECORD);
+	FACT(record_is_fault(&r[0], 0, F_TRANSLATION, VSID, HOLE(0), false));
+	dma_store(dev, HOLE(4));
+	settle();
+	test_read(2 * RECORD, q, r, sizeof(r));
+	FACT(record_is_fault(&r[0], 1, F_TRANSLATION, VSID, HOLE(1), false));
+	FACT(record_is_fault(&r[1], 4, F_TRANSLATION, VSID, HOLE(4), false));
+	test_empty(q);
+
+	/* Drained while the notice is there: it goes with the next event too */
+	dma_store(dev, HOLE(5));
+	dma_store(dev, HOLE(6));
+	dma_store(dev, HOLE(7));
+	settle();
+	test_read(2 * RECORD, q, r, 2 * RECORD);
+	FACT(record_is_fault(&r[0], 5, F_TRANSLATION, VSID, HOLE(5), false));
+	FACT(record_is_fault(&r[1], 6, F_TRANSLATION, VSID, HOLE(6), false));
+	test_readable(q);
+	/* Full again, and a new notice with its own number */
+	dma_store(dev, HOLE(8));
+	dma_store(dev, HOLE(9));
+	dma_store(dev, HOLE(10));
+	settle();
+	test_read(sizeof(got), q, &got, sizeof(got));
+	FACT(record_is_fault(&got.r[0], 8, F_TRANSLATION, VSID, HOLE(8),
+			     false));
+	FACT(record_is_fault(&got.r[1], 9, F_TRANSLATION, VSID, HOLE(9),
+			     false));
+	FACT(header_is_lost(&got.lost, 10));
+	test_silent(q);
+}
+
+TEST_F(overflow, destroyed_unread)
+{
+	struct vm *vm = &self->vm;
+
+	close(self->q.fd);
+	test_destroy(vm->fd, self->q.id);
+	test_veventq_alloc(vm->fd, vm->viommu, 1, &self->q);
+	test_silent(&self->q);
+	test_miss(&self->q, 0, VSID, &self->dev, 0);
+}
+
+/* ---- Whose event it is ---- */
+
+TEST_F(events, vdevice_names_the_device)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	test_miss(q, 0, VSID, dev, 0);
+
+	/* What has no name in the guest is not told to it */
+	test_destroy(vm->fd, dev->vdev);
+	dma_store(dev, HOLE(1));
+	test_silent(q);
+
+	/* The name is the one of now. Nothing is attached anew */
+	test_vdevice_alloc(vm->fd, vm->viommu, dev->id, OTHER_VSID, &dev->vdev);
+	test_miss(q, 1, OTHER_VSID, dev, 2);
+	test_destroy(vm->fd, dev->vdev);
+	test_vdevice_alloc(vm->fd, vm->viommu, dev->id, 0, &dev->vdev);
+	test_miss(q, 2, 0, dev, 3);
+	test_silent(q);
+}
+
+/* An event keeps the name that the device had when it was made */
+TEST_F(events, queued_before_vdevice_is_gone)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	dma_store(dev, HOLE(0));
+	test_readable(q);
+	test_destroy(vm->fd, dev->vdev);
+	test_vdevice_alloc(vm->fd, vm->viommu, dev->id, OTHER_VSID, &dev->vdev);
+	test_fault(q, 0, F_TRANSLATION, VSID, HOLE(0), false);
+	test_miss(q, 1, OTHER_VSID, dev, 0);
+}
+
+TEST_F(events, device_unbound)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	test_miss(q, 0, VSID, dev, 0);
+	guest_dev_close(dev);
+	test_silent(q);
+
+	/* The guest gets it back, under another name */
+	guest_dev_open(_metadata, dev, vm, 0);
+	guest_dev_stage1(_metadata, dev, vm, ASID, 0);
+	attach_stage1(_metadata, vm, dev, vm->viommu, OTHER_VSID);
+	test_miss(q, 1, OTHER_VSID, dev, 1);
+}
+
+/* Without stage 1 nothing that fails is the guest's tables' fault */
+TEST_F(events, no_stage1_no_event)
+{
+	const struct {
+		const char *name;
+		struct iommu_hwpt_arm_smmuv3 ste;
+	} vstes[] = {
+		{ "bypass", smmuv3_ste_bypass() },
+		{ "abort", smmuv3_ste_abort() },
+		{ "V=0", smmuv3_ste_invalid() },
+	};
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	unsigned int i;
+	__u32 hwpt;
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	for (i = 0; i < ARRAY_SIZE(vstes); i++) {
+		test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu, vstes[i].ste,
+				    &hwpt);
+		test_attach(dev, hwpt);
+		dma_write_blocked(dev, NO_MEMORY, vm_page(vm, 0))
+			TH_LOG("%s", vstes[i].name);
+		dma_load(dev, NO_MEMORY);
+		test_silent(q)
+			TH_LOG("%s", vstes[i].name);
+		test_attach(dev, dev->hwpt);
+		dma_prime(dev);
+		test_destroy(vm->fd, hwpt);
+	}
+	test_attach(dev, vm->s2);
+	dma_store(dev, NO_MEMORY);
+	test_silent(q);
+	test_detach(dev);
+	dma_store(dev, NO_MEMORY);
+	test_silent(q);
+
+	test_attach(dev, dev->hwpt);
+	test_miss(q, 0, VSID, dev, 0);
+}
+
+/* A guest that leads its own SMMU out of its memory: the host's log has it */
+TEST_F(events, stage2_is_the_hosts)
+{
+	const __u64 va = GUEST_VA + 0x100000, va_r = GUEST_VA + 0x200000;
+	const __u64 ipa_r = vm_ipa(&self->vm, NR_DATA);
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	struct smmuv3_s1 s1 = dev->s1;
+	__u32 hwpt;
+
+	/* A page, a page that is read only, a table, a CD */
+	FACT(smmuv3_s1_map(&dev->s1, va, NO_MEMORY, 4096, S1_RW));
+	test_ioas_map(vm, 2, ipa_r, READABLE);
+	FACT(smmuv3_s1_map(&dev->s1, va_r, ipa_r, 4096, S1_RW));
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	dma_write_blocked(dev, va, vm_page(vm, 0));
+	dma_load(dev, va);
+	test_silent(q);
+	dma_reads(dev, va_r, vm_page(vm, 2));
+	dma_write_blocked(dev, va_r, vm_page(vm, 2));
+	test_silent(q);
+
+	s1.root = NO_MEMORY;
+	guest_cd_write(dev, vm, &s1, ASID + 1);
+	test_cmd(vm->fd, vm->viommu, smmuv3_cfgi_cd(VSID, 0, true));
+	dma_write_blocked(dev, GUEST_VA, vm_page(vm, 0));
+	test_silent(q);
+
+	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu,
+			    smmuv3_ste_s1(NO_MEMORY), &hwpt);
+	test_attach(dev, hwpt);
+	dma_write_blocked(dev, GUEST_VA, vm_page(vm, 0));
+	test_silent(q);
+
+	/* None of these had a number */
+	guest_cd_write(dev, vm, &dev->s1, ASID);
+	test_attach(dev, dev->hwpt);
+	test_cmd(vm->fd, vm->viommu, smmuv3_cfgi_cd(VSID, 0, true));
+	test_miss(q, 0, VSID, dev, 0);
+}
+
+TEST_F(events, queue_comes_later)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	dma_write_blocked(dev, NOWHERE, vm_page(vm, 0));
+	dma_load(dev, NOWHERE);
+	/* What it has of a read that failed is anybody's guess */
+	dma_prime(dev);
+	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
+	settle();
+
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	test_silent(q);
+	test_miss(q, 0, VSID, dev, 0);
+}
+
+/* ---- What the host's log says ---- */
+
+/* How many lines with this came since? -1: some are overwritten */
+static int log_counts(int fd, const char *what)
+{
+	char line[1024];
+	int count = 0;
+	ssize_t len;
+
+	while ((len = read(fd, line, sizeof(line) - 1)) >= 0) {
+		line[len] = 0;
+		count += !!strstr(line, what);
+	}
+	return errno == EAGAIN ? count : -1;
+}
+
+#define test_logged(_lines, _what)					\
+	FACT_IS(_lines, log_counts(log, _what))
+
+TEST_F(events, host_log)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	const char *bdf = self->dev.pci.bdf;
+	const __u64 va = GUEST_VA + 0x100000;
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	__u32 bypass;
+
+	if (log < 0)
+		SKIP(return, "no /dev/kmsg");
+	FACT(smmuv3_s1_map(&dev->s1, va, NO_MEMORY, 4096, S1_RW));
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu, smmuv3_ste_bypass(),
+			    &bypass);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	/* The log takes 10 in 5 s, and those may be of earlier tests */
+	sleep(6);
+	ASSERT_LE(0, lseek(log, 0, SEEK_END));
+
+	/* A guest that hears of its faults can't fill the log with them */
+	test_miss(q, 0, VSID, dev, 0);
+	test_silent(q);
+	test_logged(0, bdf);
+
+	/* Of stage 2 */
+	dma_store(dev, va);
+	test_silent(q);
+	test_logged(1, bdf);
+
+	/* Of a device that the guest has no name for */
+	test_destroy(vm->fd, dev->vdev);
+	dma_store(dev, HOLE(1));
+	test_silent(q);
+	test_logged(1, bdf);
+
+	/* Of a guest without a queue */
+	test_vdevice_alloc(vm->fd, vm->viommu, dev->id, VSID, &dev->vdev);
+	close(q->fd);
+	q->fd = -1;
+	test_destroy(vm->fd, q->id);
+	dma_store(dev, HOLE(2));
+	settle();
+	test_logged(1, bdf);
+
+	/* Of a guest that does not read: lost is lost */
+	test_veventq_alloc(vm->fd, vm->viommu, 1, q);
+	dma_store(dev, HOLE(3));
+	dma_store(dev, HOLE(4));
+	settle();
+	test_logged(0, bdf);
+	test_fault(q, 0, F_TRANSLATION, VSID, HOLE(3), false);
+
+	/* Of a guest without stage 1, and of no guest at all */
+	test_attach(dev, bypass);
+	dma_store(dev, NO_MEMORY);
+	settle();
+	test_logged(1, bdf);
+	test_attach(dev, vm->s2);
+	dma_store(dev, NO_MEMORY);
+	settle();
+	test_logged(1, "event 0x10 received");
+	close(log);
+}
+
+/* ---- Two guests, one SMMU ---- */
+
+FIXTURE(pair)
+{
+	struct vm vm;
+	struct guest_dev a;
+	struct guest_dev b;
+	__u32 viommu_b;
+	struct veventq qa;
+	struct veventq qb;
+};
+
+FIXTURE_SETUP(pair)
+{
+	struct vm *vm = &self->vm;
+	const char *why = guest_dev_why_not(1);
+
+	self->qa.fd = -1;
+	self->qb.fd = -1;
+	if (why)
+		SKIP(return, "%s", why);
+	vm_init(_metadata, vm);
+	guest_dev_open(_metadata, &self->a, vm, 0);
+	why = guest_dev_no_nesting(&self->a);
+	if (why)
+		SKIP(return, "%s", why);
+	guest_dev_open(_metadata, &self->b, vm, 1);
+
+	test_hwpt_alloc(vm->fd, self->a.id, vm->ioas,
+			IOMMU_HWPT_ALLOC_NEST_PARENT, &vm->s2);
+	test_viommu_alloc(vm->fd, self->a.id, vm->s2, &vm->viommu);
+	test_viommu_alloc(vm->fd, self->b.id, vm->s2, &self->viommu_b);
+	guest_dev_stage1(_metadata, &self->a, vm, ASID, 0);
+	guest_dev_stage1(_metadata, &self->b, vm, ASID, 1);
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, &self->qa);
+	test_veventq_alloc(vm->fd, self->viommu_b, DEPTH, &self->qb);
+}
+
+FIXTURE_TEARDOWN(pair)
+{
+	if (self->qb.fd >= 0)
+		close(self->qb.fd);
+	if (self->qa.fd >= 0)
+		close(self->qa.fd);
+	guest_dev_close(&self->b);
+	guest_dev_close(&self->a);
+	vm_close(&self->vm);
+}
+
+TEST_F(pair, each_hears_of_its_own)
+{
+	struct guest_dev *a = &self->a, *b = &self->b;
+	struct veventq *qa = &self->qa, *qb = &self->qb;
+	struct vm *vm = &self->vm;
+
+	/* By the same name */
+	attach_stage1(_metadata, vm, a, vm->viommu, VSID);
+	attach_stage1(_metadata, vm, b, self->viommu_b, VSID);
+	test_miss(qa, 0, VSID, a, 0);
+	test_silent(qb);
+	test_miss(qb, 0, VSID, b, 1);
+	test_miss(qb, 1, VSID, b, 2);
+	test_silent(qa);
+	test_miss(qa, 1, VSID, a, 3);
+	test_silent(qb);
+
+	/* One that is full, and then gone, is no hindrance to the other */
+	close(qa->fd);
+	test_destroy(vm->fd, qa->id);
+	test_veventq_alloc(vm->fd, vm->viommu, 1, qa);
+	dma_store(a, HOLE(4));
+	dma_store(a, HOLE(5));
+	test_miss(qb, 2, VSID, b, 6);
+	test_fault(qa, 0, F_TRANSLATION, VSID, HOLE(4), false);
+	close(qa->fd);
+	qa->fd = -1;
+	test_destroy(vm->fd, qa->id);
+	dma_store(a, HOLE(7));
+	test_silent(qb);
+	test_miss(qb, 3, VSID, b, 8);
+}
+
+TEST_F(pair, one_queue_two_devices)
+{
+	struct guest_dev *a = &self->a, *b = &self->b;
+	struct veventq *qa = &self->qa;
+	struct vm *vm = &self->vm;
+
+	attach_stage1(_metadata, vm, a, vm->viommu, VSID);
+	attach_stage1(_metadata, vm, b, vm->viommu, OTHER_VSID);
+	test_miss(qa, 0, VSID, a, 0);
+	test_miss(qa, 1, OTHER_VSID, b, 0);
+
+	/* The name of one changes nothing for the other */
+	test_destroy(vm->fd, a->vdev);
+	dma_store(a, HOLE(1));
+	test_miss(qa, 2, OTHER_VSID, b, 1);
+	test_silent(qa);
+	test_silent(&self->qb);
+}
+
+/* It is the vIOMMU of the translation whose guest made the fault */
+TEST_F(pair, vdevice_of_another_viommu)
+{
+	struct veventq *qa = &self->qa, *qb = &self->qb;
+	struct guest_dev *a = &self->a;
+	struct vm *vm = &self->vm;
+	__u32 hwpt;
+
+	attach_stage1(_metadata, vm, a, vm->viommu, VSID);
+	test_miss(qa, 0, VSID, a, 0);
+	test_destroy(vm->fd, a->vdev);
+	test_vdevice_alloc(vm->fd, self->viommu_b, a->id, VSID, &a->vdev);
+	dma_store(a, HOLE(1));
+	test_silent(qa);
+	test_silent(qb);
+
+	/* And follows the device to there */
+	test_hwpt_alloc_ste(vm->fd, a->id, self->viommu_b,
+			    smmuv3_ste_s1(a->cd), &hwpt);
+	test_attach(a, hwpt);
+	test_miss(qb, 0, VSID, a, 2);
+	test_silent(qa);
+}
+
+TEST_HARNESS_MAIN
