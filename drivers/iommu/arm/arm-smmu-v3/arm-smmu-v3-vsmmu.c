@@ -9,7 +9,7 @@
 #include "arm-smmu-v3-user.h"
 
 #define CREATE_TRACE_POINTS
-#include "arm-smmu-v3-trace.h"
+#include "arm_smmu_v3_trace.h"
 
 /* A change of stage 2 goes to all of its vSMMUs. One per guest SMMU is usual. */
 #define S2_MAX_VSMMUS		32
