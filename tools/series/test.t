@@ -11,19 +11,8 @@ trap 'rm -rf "$work"' EXIT
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 export GIT_AUTHOR_NAME='Ünï "Q" Author' GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=c GIT_COMMITTER_EMAIL=c@example.org
 unset SERIES_PACKAGE
-number=0
-
-ok() { # TITLE COMMAND ...
-	local title=$1
-	shift
-	number=$((number + 1))
-	if "$@" >"$work/said" 2>&1; then
-		echo "ok $number - $title"
-	else
-		echo "not ok $number - $title"
-		sed 's/^/# /' "$work/said"
-	fi
-}
+# shellcheck source=tools/testing/vm/ok.sh
+. "$repo_top/tools/testing/vm/ok.sh"
 
 # A command fails, says TEXT in one line, and DIR is as it was.
 refuses() { # DIR TEXT COMMAND ...

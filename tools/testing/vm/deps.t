@@ -6,7 +6,9 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0
+# shellcheck source=tools/testing/vm/ok.sh
+. "$here/ok.sh"
+why_not_ok() { echo "status $status, output: $output; calls: $(cat "$work/calls")"; }
 
 # A machine: Debian NAME with QEMU version, user id, installed or missing packages, free disk in KB.
 machine() {
@@ -36,18 +38,6 @@ run() {
 	done
 	status=0
 	output=$(PATH=$work/bin CALLS=$work/calls OS_RELEASE=$work/os-release "$here/deps" "$work/build" 2>&1) || status=$?
-}
-
-ok() { # TITLE CONDITION-COMMAND ...
-	local title=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number - $title"
-	else
-		echo "not ok $number - $title"
-		echo "# status $status, output: $output; calls: $(cat "$work/calls")"
-	fi
 }
 
 fails_with() { # TEXT: one line of error that has TEXT

@@ -9,19 +9,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 kernel=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0
-
-ok() { # TITLE COMMAND ...
-	local title=$1
-	shift
-	number=$((number + 1))
-	if "$@" >"$work/said" 2>&1; then
-		echo "ok $number - $title"
-	else
-		echo "not ok $number - $title"
-		sed 's/^/# /' "$work/said" "$work/errors"
-	fi
-}
+# shellcheck source=tools/testing/vm/ok.sh
+. "$here/ok.sh"
+why_not_ok() { cat "$work/said" "$work/errors"; }
 
 # Run something in the VM: $status, and what it said in $work/output and $work/errors.
 vm() {
