@@ -33,7 +33,7 @@ help:
 
 ## make demo         boot the kernel and watch a device's DMA go through a nested domain, step by step
 ## make check        everything that can be checked: sources, builds, boots, tests; the last line counts
-## make check-PART   a part of it: lint series kernels harness static steps kunit iommufd smmuv3 vfio demo modules
+## make check-PART   a part of it: lint series kernels harness static steps kunit iommufd smmuv3 vfio demo vmm modules
 ##                   (harness, and all from kunit on, use what check-kernels built)
 ##
 ## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
@@ -47,6 +47,7 @@ help:
 ## make run          boot that kernel and run a program: PROG="iommufd -l", MACHINE=dt (or acpi, plain),
 ##                   RUN="..." for more options, see tools/testing/vm/run --help
 ## make bench        instructions of the guest kernel that each ioctl of nesting takes
+## make vmm          Debian's QEMU 11 in the test VM: a guest whose devices are behind an accelerated SMMUv3
 ## make shell        boot that kernel with a shell on the console
 ## make deps         install what is missing (also done by the targets above)
 ## make clean        remove the build folder
@@ -93,6 +94,11 @@ demo: kernel selftests
 	@$(RUNVM) -- smmuv3_demo && echo "demo: done"
 bench: kernel selftests
 	@$(RUNVM) --icount -- smmuv3_bench
+
+.PHONY: vmm
+vmm: $(TREE_READY)
+	@$(MAKE) kernel DEBUG="tests vmm"
+	@$(MAKE) check-vmm
 
 .PHONY: check
 check: $(TREE_READY)
