@@ -33,7 +33,7 @@ help:
 
 ## make demo         boot the kernel and watch a device's DMA go through a nested domain, step by step
 ## make check        everything that can be checked: sources, builds, boots, tests; the last line counts
-## make check-PART   a part of it: lint series kernels harness static steps kunit iommufd smmuv3 vfio info demo vmm modules
+## make check-PART   a part of it: lint docs series kernels harness static steps kunit iommufd smmuv3 vfio info demo vmm modules
 ##                   (harness, and all from kunit on, use what check-kernels built)
 ##
 ## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
