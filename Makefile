@@ -33,8 +33,9 @@ help:
 
 ## make demo         boot the kernel and watch a device's DMA go through a nested domain, step by step
 ## make check        everything that can be checked: sources, builds, boots, tests; the last line counts
-## make check-PART   a part of it: lint docs series kernels harness static steps kunit iommufd smmuv3 vfio info demo vmm modules
-##                   (harness, and all from kunit on, use what check-kernels built)
+## make check-PART   a part of it: lint docs series kernels harness static steps kunit iommufd x86 smmuv3
+##                   vfio info demo vmm modules (harness, and all from kunit on but x86, use what
+##                   check-kernels built)
 ##
 ## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
 ## make export       write the commits of that tree back as patches/ and new files

@@ -20,6 +20,7 @@ machine() {
 	fake dpkg-query 'echo installed'
 	fake dpkg 'echo amd64'
 	fake qemu-system-aarch64 'echo "QEMU emulator version 10.0.2 (Debian)"'
+	fake qemu-system-x86_64 'echo "QEMU emulator version 10.0.2 (Debian)"'
 	fake apt-get 'echo "apt-get $*" >>"$CALLS"'
 	fake sudo 'echo "sudo $1" >>"$CALLS"; "$@"'
 	: >"$work/calls"
@@ -95,7 +96,19 @@ echo "VERSION_CODENAME=trixie" >"$work/os-release"
 fake qemu-system-aarch64 'echo "QEMU emulator version 7.2.0 (Debian)"'
 run
 ok "QEMU stays too old: says so" fails_with 'QEMU 7 is too old'
-ok "Debian 13 takes QEMU from its own release" called 'install qemu-system-arm$'
+ok "Debian 13 takes QEMU from its own release" called 'install qemu-system-arm qemu-system-x86$'
+
+machine
+echo "VERSION_CODENAME=trixie" >"$work/os-release"
+rm "$work/bin/qemu-system-x86_64"
+fake apt-get 'echo "apt-get $*" >>"$CALLS"
+case "$*" in
+*qemu-system-x86*) printf "#!/bin/bash\necho QEMU emulator version 10.0.2\n" >"${0%/*}/qemu-system-x86_64"
+	chmod +x "${0%/*}/qemu-system-x86_64" ;;
+esac'
+run
+ok "one emulator is missing: success" works
+ok "one emulator is missing: both are installed" called 'install qemu-system-arm qemu-system-x86$'
 
 machine
 fake qemu-system-aarch64 'echo "QEMU emulator version 7.2.0 (Debian)"'
@@ -106,5 +119,5 @@ indextargets*) echo "|http://mirror.test/debian/|bookworm|main" ;;
 esac'
 run
 ok "Debian 12 takes QEMU from backports: success" works
-ok "Debian 12 takes QEMU from backports" called 't bookworm-backports.*install qemu-system-arm$'
+ok "Debian 12 takes QEMU from backports" called 't bookworm-backports.*install qemu-system-arm qemu-system-x86$'
 echo "1..$number"

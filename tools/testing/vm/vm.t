@@ -25,7 +25,7 @@ vm -- sh -c 'echo out; exit 3'
 ok "the status of a program comes back" status_is 3
 ok "its output comes back, and nothing else" test "$(cat "$work/output")" = out
 vm -- sh -c 'head -c 100000 /bin/busybox'
-ok "binary output comes back whole" cmp "$work/output" <(head -c 100000 "${O:?}/vm/busybox/bin/busybox")
+ok "binary output comes back whole" cmp "$work/output" <(head -c 100000 "${O:?}/vm/arm64/busybox/bin/busybox")
 vm --timeout 6 -- sleep 1000
 ok "a hang fails" status_is 99
 ok "...says so" says 'the VM hung: it was still there after 6 s: FAILED'
