@@ -18,8 +18,11 @@ struct iommu_viommu;
 /**
  * struct iommu_user_domain_params - What user space wants a domain to be
  * @flags: IOMMU_HWPT_ALLOC_* as given by user space, less
- *         IOMMU_HWPT_FAULT_ID_VALID which is the core's. A driver refuses what
- *         it does not know with -EOPNOTSUPP.
+ *         IOMMU_HWPT_FAULT_ID_VALID which is @fault_queue. A driver refuses
+ *         what it does not know with -EOPNOTSUPP.
+ * @fault_queue: User space gives a queue for the faults of the device. The
+ *               core attaches it; a driver whose device can't wait for an
+ *               answer to a fault refuses with -EOPNOTSUPP.
  * @data_type: One of enum iommu_hwpt_data_type, IOMMU_HWPT_DATA_NONE if there
  *             is no data
  * @data: Kernel copy of the opaque, driver specific parameters. NULL if
@@ -37,6 +40,7 @@ struct iommu_viommu;
  */
 struct iommu_user_domain_params {
 	u32 flags;
+	bool fault_queue;
 	u32 data_type;
 	const void *data;
 	size_t data_len;
@@ -71,7 +75,8 @@ __iommu_user_domain_data(void *dst, size_t dst_len, size_t min_len,
  * A blob that ends within the struct reads as zeros from there on, provided
  * that it covers the first version.
  *
- * Return: 0, or
+ * Return:
+ * * 0 on success
  * * -EINVAL if the data is of another type or shorter than the first version
  * * -E2BIG if there is a non-zero byte beyond the end of the struct
  */

@@ -48,6 +48,11 @@ struct iommu_vevent_type {
  *         lives. The driver calls iommu_viommu_init(). Returns an ERR_PTR() on
  *         failure: -EINVAL if @parent can't serve this instance.
  * @free: Undo @alloc. No vDEVICE and no nested domain is left by then.
+ * @data_len: Length in bytes of the type specific data of VIOMMU_ALLOC. What
+ *            user space gives is ignored if this is 0.
+ * @init: Take @data_len bytes of @data from user space, for the new vIOMMU, and
+ *        leave there what user space is to read. Not called if it gives none.
+ *        Needed with @data_len.
  * @check_vdevice: May @dev be known as @virt_id here? 0, -EINVAL if @virt_id is
  *                 out of range, -EOPNOTSUPP if the device can't be. Optional.
  * @link_vdevice: @vdev names its device from now on. Optional.
@@ -63,6 +68,8 @@ struct iommu_viommu_ops {
 	struct iommu_viommu *(*alloc)(struct device *dev,
 				      struct iommu_domain *parent);
 	void (*free)(struct iommu_viommu *viommu);
+	size_t data_len;
+	int (*init)(struct iommu_viommu *viommu, void *data);
 	int (*check_vdevice)(struct iommu_viommu *viommu, struct device *dev,
 			     u64 virt_id);
 	void (*link_vdevice)(struct iommu_vdevice *vdev);
@@ -93,6 +100,12 @@ struct iommu_viommu {
 			    const void *data, size_t len);
 };
 
+/**
+ * iommu_viommu_init() - Fill in the driver side of a new vIOMMU
+ * @viommu: The vIOMMU, zeroed
+ * @ops: The ops that its @alloc is one of
+ * @parent: The nest parent that @alloc was called with
+ */
 static inline void iommu_viommu_init(struct iommu_viommu *viommu,
 				     const struct iommu_viommu_ops *ops,
 				     struct iommu_domain *parent)
@@ -175,9 +188,10 @@ static inline int iommu_viommu_report_event(struct iommu_viommu *viommu,
  * @first: Index of the first entry to copy
  * @num: Number of entries to copy, on return the number that were copied
  *
- * Return: 0 if all were copied, else why entry @first + *@num was not:
- * * -EFAULT if user memory can't be read
- * * -E2BIG if it has a non-zero byte that the kernel does not know
+ * Return:
+ * * 0 if all were copied
+ * * -EFAULT if user memory of entry @first + *@num can't be read
+ * * -E2BIG if that entry has a non-zero byte that the kernel does not know
  */
 static inline int iommu_user_array_read(void *dst, size_t size,
 					const struct iommu_user_data_array *array,

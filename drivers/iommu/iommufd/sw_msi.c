@@ -96,6 +96,32 @@ static int iommufd_sw_msi_install(struct iommufd_ctx *ictx,
 	return 0;
 }
 
+/*
+ * Some drivers shape a page table when it is first attached. Nothing can be
+ * mapped there before, and there is no aperture.
+ */
+static bool iommufd_sw_msi_can_map(const struct iommufd_hwpt_paging *hwpt_paging)
+{
+	return hwpt_paging->common.domain->geometry.aperture_end;
+}
+
+static int iommufd_sw_msi_install_required(struct iommufd_group *igroup,
+					   struct iommufd_hwpt_paging *hwpt_paging)
+{
+	struct iommufd_ctx *ictx = igroup->ictx;
+	struct iommufd_sw_msi_map *map;
+	int rc;
+
+	list_for_each_entry(map, &ictx->sw_msi_list, item) {
+		if (!test_bit(map->id, igroup->required_sw_msi))
+			continue;
+		rc = iommufd_sw_msi_install(ictx, hwpt_paging, map);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
 /* Take all doorbells out of a page table that no group needs them in */
 static void iommufd_sw_msi_release(struct iommufd_ctx *ictx,
 				   struct iommufd_hwpt_paging *hwpt_paging)
@@ -156,7 +182,7 @@ static int iommufd_sw_msi(struct iommu_domain *domain, struct msi_desc *desc,
 	rc = iommufd_sw_msi_install(ictx, find_hwpt_paging(handle->hwpt), map);
 	if (rc)
 		goto out_unlock;
-	if (igroup->sw_msi_next) {
+	if (igroup->sw_msi_next && iommufd_sw_msi_can_map(igroup->sw_msi_next)) {
 		rc = iommufd_sw_msi_install(ictx, igroup->sw_msi_next, map);
 		if (rc)
 			goto out_unlock;
@@ -185,33 +211,48 @@ void iommufd_sw_msi_init_domain(struct iommu_domain *domain)
  * Doorbells that come into use from now on are mapped there as well, until
  * iommufd_sw_msi_finish(). The window must be reserved in the IOAS by now.
  *
- * Return: 0, or the error of iommu_map(). Nothing is left to finish then.
+ * Return: 0; -ENOSPC if the window is not within the page table; or the error
+ * of iommu_map(). Nothing is left to finish then.
  */
 int iommufd_sw_msi_prepare(struct iommufd_group *igroup,
 			   struct iommufd_hwpt_paging *hwpt_paging)
 {
 	struct iommufd_ctx *ictx = igroup->ictx;
-	struct iommufd_sw_msi_map *map;
-	int rc;
+	int rc = 0;
 
 	lockdep_assert_held(&igroup->lock);
 
 	mutex_lock(&ictx->sw_msi_lock);
-	list_for_each_entry(map, &ictx->sw_msi_list, item) {
-		if (!test_bit(map->id, igroup->required_sw_msi))
-			continue;
-		rc = iommufd_sw_msi_install(ictx, hwpt_paging, map);
-		if (rc)
-			goto err_release;
+	if (iommufd_sw_msi_can_map(hwpt_paging))
+		rc = iommufd_sw_msi_install_required(igroup, hwpt_paging);
+	if (rc) {
+		iommufd_sw_msi_release(ictx, hwpt_paging);
+	} else {
+		igroup->sw_msi_next = hwpt_paging;
+		hwpt_paging->num_sw_msi_groups++;
 	}
-	igroup->sw_msi_next = hwpt_paging;
-	hwpt_paging->num_sw_msi_groups++;
 	mutex_unlock(&ictx->sw_msi_lock);
-	return 0;
+	return rc;
+}
 
-err_release:
-	iommufd_sw_msi_release(ictx, hwpt_paging);
-	mutex_unlock(&ictx->sw_msi_lock);
+/**
+ * iommufd_sw_msi_complete() - Map what iommufd_sw_msi_prepare() could not
+ * @igroup: The group, locked
+ * @hwpt_paging: What it was prepared for, and is attached to now
+ *
+ * Return: as iommufd_sw_msi_prepare(). The caller detaches the group, and calls
+ * iommufd_sw_msi_finish() as for an attach that failed.
+ */
+int iommufd_sw_msi_complete(struct iommufd_group *igroup,
+			    struct iommufd_hwpt_paging *hwpt_paging)
+{
+	int rc;
+
+	lockdep_assert_held(&igroup->lock);
+
+	mutex_lock(&igroup->ictx->sw_msi_lock);
+	rc = iommufd_sw_msi_install_required(igroup, hwpt_paging);
+	mutex_unlock(&igroup->ictx->sw_msi_lock);
 	return rc;
 }
 

@@ -42,8 +42,8 @@ static int iommufd_user_domain_copy(struct iommu_user_domain_params *params,
  * @parent: The nest parent of a nested domain, or NULL
  * @viommu: The vIOMMU that a nested domain is for, or NULL
  *
- * Return: the domain, of the type that iommu_ops::alloc_user_domain promises,
- * or an ERR_PTR():
+ * Return:
+ * * the domain, of the type that iommu_ops::alloc_user_domain promises
  * * -EOPNOTSUPP if the driver does not have the op
  * * -E2BIG if the data is longer than a page
  * * -EFAULT if it can't be read
@@ -59,6 +59,7 @@ iommufd_user_domain_alloc(struct iommufd_device *idev,
 	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
 	struct iommu_user_domain_params params = {
 		.flags = cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID,
+		.fault_queue = cmd->flags & IOMMU_HWPT_FAULT_ID_VALID,
 		.data_type = cmd->data_type,
 		.data_len = cmd->data_len,
 		.parent = parent,

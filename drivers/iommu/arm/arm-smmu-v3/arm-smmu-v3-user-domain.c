@@ -14,8 +14,12 @@ static void arm_smmu_nested_ste(struct arm_smmu_ste *target,
 				bool ats_enabled)
 {
 	struct arm_smmu_vsmmu *vsmmu = nested->vsmmu;
-	bool force_stalld = (master->smmu->features & ARM_SMMU_FEAT_STALLS) &&
-			    !master->stall_enabled;
+	const u32 features = master->smmu->features;
+	const bool answered = master->iopf_enabled &&
+			      nested->domain.iopf_handler;
+	bool force_stalld = (features & ARM_SMMU_FEAT_STALLS) &&
+			    !(features & ARM_SMMU_FEAT_STALL_FORCE) &&
+			    !answered;
 	struct arm_smmu_ste s2;
 
 	arm_smmu_make_s2_domain_ste(&s2, master, vsmmu->s2_parent, ats_enabled);
@@ -79,7 +83,8 @@ static const struct iommu_domain_ops arm_smmu_nested_ops = {
 };
 
 static struct iommu_domain *
-arm_smmu_alloc_nested(const struct iommu_user_domain_params *params)
+arm_smmu_alloc_nested(struct arm_smmu_master *master,
+		      const struct iommu_user_domain_params *params)
 {
 	struct arm_smmu_nested_domain *nested;
 	struct iommu_hwpt_arm_smmuv3 user;
@@ -87,6 +92,9 @@ arm_smmu_alloc_nested(const struct iommu_user_domain_params *params)
 	int ret;
 
 	if (params->flags)
+		return ERR_PTR(-EOPNOTSUPP);
+	/* Its faults would be over before anybody could answer them */
+	if (params->fault_queue && !arm_smmu_master_iopf_supported(master))
 		return ERR_PTR(-EOPNOTSUPP);
 
 	ret = iommu_user_domain_data(&user, params, IOMMU_HWPT_DATA_ARM_SMMUV3,
@@ -108,7 +116,8 @@ arm_smmu_alloc_nested(const struct iommu_user_domain_params *params)
 }
 #else
 static struct iommu_domain *
-arm_smmu_alloc_nested(const struct iommu_user_domain_params *params)
+arm_smmu_alloc_nested(struct arm_smmu_master *master,
+		      const struct iommu_user_domain_params *params)
 {
 	return ERR_PTR(-EOPNOTSUPP);
 }
@@ -122,8 +131,9 @@ arm_smmu_alloc_nested(const struct iommu_user_domain_params *params)
  * Return: the domain, or
  * * -EOPNOTSUPP if the SMMU or the driver can't do what was asked. In
  *   particular a nest parent is stage 2 on an SMMU that nests, or nothing; a
- *   nested domain needs a vIOMMU; dirty tracking is that of stage 1. See
- *   arm_smmu_choose_pgtable() for what a page table can be.
+ *   nested domain needs a vIOMMU, and with a fault queue a device that can
+ *   stall; dirty tracking is that of stage 1. See arm_smmu_choose_pgtable()
+ *   for what a page table can be.
  * * -EINVAL, -E2BIG for malformed data, see iommu_user_domain_data() and
  *   arm_smmu_choose_pgtable()
  * * -EIO if a vSTE is not acceptable
@@ -140,7 +150,7 @@ arm_smmu_alloc_user_domain(struct device *dev,
 	int ret;
 
 	if (params->viommu)
-		return arm_smmu_alloc_nested(params);
+		return arm_smmu_alloc_nested(master, params);
 	if (params->parent)
 		return ERR_PTR(-EOPNOTSUPP);
 

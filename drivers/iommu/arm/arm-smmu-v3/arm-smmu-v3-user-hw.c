@@ -107,7 +107,7 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_vste_wants_ats);
  * @s2: Stage 2 only STE of the nest parent, with EATS as the kernel wants it
  * @vste: Checked vSTE
  * @vmid: VMID of the vSMMU
- * @force_stalld: The SMMU can stall and nobody handles stalls of this master
+ * @force_stalld: The SMMU could stall and nobody handles stalls of this domain
  *
  * With stage 1 the guest's fields take effect within stage 2 of the host, 3.3.2:
  * S1ContextPtr and all addresses behind it are IPAs. STRW stays 0, NS-EL1. MEV
@@ -115,7 +115,7 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_vste_wants_ats);
  * shares with all others, 5.2.
  *
  * @force_stalld: a transaction that stalls waits for software, 3.12.2. Where
- * the kernel would never answer, the guest's leave to stall is taken away.
+ * user space would never answer, the guest's leave to stall is taken away.
  */
 void arm_smmu_make_user_ste(struct arm_smmu_ste *target,
 			    const struct arm_smmu_ste *s2, const __le64 *vste,

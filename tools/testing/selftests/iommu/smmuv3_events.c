@@ -5,229 +5,21 @@
  * under the guest's name of the device. Nobody else hears of it, and the guest
  * hears of nothing else.
  */
-#include <endian.h>
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
-#include "smmuv3_utils.h"
+#include "smmuv3_events.h"
 
-#define ASID		0x2a
-#define VSID		0x1234
 /* All 32 bits of a StreamID */
 #define OTHER_VSID	0xfedcba98U
-
-#define TYPE_SMMUV3	IOMMU_VEVENTQ_TYPE_ARM_SMMUV3
-#define LOST		IOMMU_VEVENTQ_FLAG_LOST_EVENTS
 
 /* Limits of the ABI */
 #define MAX_DEPTH	0x80000U
 #define MIN_SIZE	28
 
 #define DEPTH		64
-
-/* Event records, IHI 0070 section 7.3 */
-#define EVT_0_ID	SMMUV3_MASK(7, 0)
-#define EVT_0_SSV	SMMUV3_BIT(11)
-#define EVT_0_SID	SMMUV3_MASK(63, 32)
-#define EVT_1_STALL	SMMUV3_BIT(31)
-#define EVT_1_PNU	SMMUV3_BIT(33)
-#define EVT_1_IND	SMMUV3_BIT(34)
-#define EVT_1_RNW	SMMUV3_BIT(35)
-#define EVT_1_S2	SMMUV3_BIT(39)
-#define EVT_1_CLASS	SMMUV3_MASK(41, 40)
-#define EVT_1_CLASS_IN	2
-
-enum event_id {
-	C_BAD_STE = 0x04,
-	C_BAD_CD = 0x0a,
-	F_TRANSLATION = 0x10,
-	F_ADDR_SIZE = 0x11,
-	F_PERMISSION = 0x13,
-};
-
-/* Nothing is ever mapped from here on */
-#define NOWHERE		(GUEST_VA + 0x40000000ULL)
-/* What differs by a page is a fault of its own, also where events are merged */
-#define HOLE(n)		(NOWHERE + (n) * 0x1000ULL)
-
-/* Where the guest has no memory; stage 2 takes the address */
-#define NO_MEMORY	(TABLES_IPA + 0x10000000ULL)
-
-/* Long for a debug kernel on a busy host; and what to wait for nothing */
-#define ARRIVAL_MSEC	10000
-#define ABSENCE_MSEC	300
-
-/* edu moves this much at once: one transfer, one event */
-#define ONE_ACCESS	4
-
-struct record {
-	struct iommu_vevent_header hdr;
-	struct iommu_vevent_arm_smmuv3 payload;
-};
-
-#define RECORD		((int)sizeof(struct record))
-#define LOST_RECORD	((int)sizeof(struct iommu_vevent_header))
-
-/**
- * struct veventq - A queue
- * @id: the object
- * @fd: where it is read
- */
-struct veventq {
-	__u32 id;
-	int fd;
-};
-
-static int veventq_alloc(int fd, __u32 viommu, __u32 depth,
-			 struct veventq *q)
-{
-	struct iommu_veventq_alloc cmd = {
-		.size = sizeof(cmd),
-		.viommu_id = viommu,
-		.type = TYPE_SMMUV3,
-		.veventq_depth = depth,
-	};
-	int ret = iommufd_cmd(fd, IOMMU_VEVENTQ_ALLOC, &cmd);
-
-	if (ret)
-		return ret;
-	q->id = cmd.out_veventq_id;
-	q->fd = cmd.out_veventq_fd;
-	return 0;
-}
-
-static int veventq_read(const struct veventq *q, void *buf, size_t count)
-{
-	ssize_t len = read(q->fd, buf, count);
-
-	return len < 0 ? -errno : len;
-}
-
-/* Return: what poll() says, which is 0 when the time is over */
-static int veventq_poll(const struct veventq *q, int msec)
-{
-	struct pollfd pfd = { .fd = q->fd, .events = ~POLLNVAL };
-
-	return poll(&pfd, 1, msec) < 0 ? -errno : pfd.revents;
-}
-
-#define test_veventq_alloc(_fd, _viommu, _depth, _q)			\
-	FACT(veventq_alloc(_fd, _viommu, _depth, _q))
-#define test_err_veventq_alloc(_errno, _fd, _viommu, _depth, _q)	\
-	REFUSED(_errno, veventq_alloc(_fd, _viommu, _depth, _q))
-
-#define test_read(_len, _q, _buf, _count)				\
-	FACT_IS(_len, veventq_read(_q, _buf, _count))
-#define test_err_read(_errno, _q, _buf, _count)				\
-	REFUSED(_errno, veventq_read(_q, _buf, _count))
-
-#define test_empty(_q)		FACT(veventq_poll(_q, 0))
-/* Nothing is there, and nothing is on its way */
-#define test_silent(_q)		FACT(veventq_poll(_q, ABSENCE_MSEC))
-#define test_readable(_q)						\
-	FACT_IS(POLLIN | POLLRDNORM, veventq_poll(_q, ARRIVAL_MSEC))
-
-/* Give events that nobody can wait for the time to arrive */
-static void settle(void)
-{
-	usleep(ABSENCE_MSEC * 1000);
-}
-
-/* One access of the device, wherever it leads to */
-#define dma_store(_gdev, _iova)						\
-	FACT(edu_store(&(_gdev)->edu, _iova, ONE_ACCESS))
-#define dma_load(_gdev, _iova)						\
-	FACT(edu_load(&(_gdev)->edu, _iova, ONE_ACCESS))
-
-static int record_differs(const struct record *r, const char *what, __u64 want,
-			  __u64 got)
-{
-	fprintf(TH_LOG_STREAM,
-		"# record: flags %#x sequence %u evt %016llx %016llx %016llx %016llx\n",
-		r->hdr.flags, r->hdr.sequence,
-		(unsigned long long)le64toh(r->payload.evt[0]),
-		(unsigned long long)le64toh(r->payload.evt[1]),
-		(unsigned long long)le64toh(r->payload.evt[2]),
-		(unsigned long long)le64toh(r->payload.evt[3]));
-	fprintf(TH_LOG_STREAM, "# %s is %#llx, not %#llx\n", what,
-		(unsigned long long)got, (unsigned long long)want);
-	return -EBADMSG;
-}
-
-/* Is it this event, of this device? */
-static int record_is(const struct record *r, __u32 sequence, enum event_id id,
-		     __u32 sid)
-{
-	const __u64 mask = EVT_0_ID | EVT_0_SSV | EVT_0_SID;
-	const __u64 want = smmuv3_put(EVT_0_ID, id) |
-			   smmuv3_put(EVT_0_SID, sid);
-	__u64 got = le64toh(r->payload.evt[0]) & mask;
-
-	if (r->hdr.flags)
-		return record_differs(r, "flags", 0, r->hdr.flags);
-	if (r->hdr.sequence != sequence)
-		return record_differs(r, "sequence", sequence, r->hdr.sequence);
-	if (got != want)
-		return record_differs(r, "ID, SSV and SID", want, got);
-	return 0;
-}
-
-/* Is it this fault of stage 1, of an access of the device to the page of @va? */
-static int record_is_fault(const struct record *r, __u32 sequence,
-			   enum event_id id, __u32 sid, __u64 va, bool read)
-{
-	const __u64 mask = EVT_1_STALL | EVT_1_PNU | EVT_1_IND | EVT_1_RNW |
-			   EVT_1_S2 | EVT_1_CLASS;
-	const __u64 want = (read ? EVT_1_RNW : 0) |
-			   smmuv3_put(EVT_1_CLASS, EVT_1_CLASS_IN);
-	__u64 got = le64toh(r->payload.evt[1]) & mask;
-	__u64 addr = le64toh(r->payload.evt[2]);
-	int ret = record_is(r, sequence, id, sid);
-
-	if (ret)
-		return ret;
-	if (got != want)
-		return record_differs(r, "word 1", want, got);
-	if ((addr ^ va) & ~0xfffULL)
-		return record_differs(r, "address", va, addr);
-	return 0;
-}
-
-static int header_is_lost(const struct iommu_vevent_header *hdr, __u32 sequence)
-{
-	if (hdr->flags == LOST && hdr->sequence == sequence)
-		return 0;
-	fprintf(TH_LOG_STREAM, "# header: flags %#x sequence %u\n", hdr->flags,
-		hdr->sequence);
-	return -EBADMSG;
-}
-
-/* Wait for the next record, which is no lost-events record, and take it */
-static int veventq_next(const struct veventq *q, struct record *r)
-{
-	if (veventq_poll(q, ARRIVAL_MSEC) != (POLLIN | POLLRDNORM))
-		return -ETIME;
-	return veventq_read(q, r, sizeof(*r));
-}
-
-#define test_next(_q, _r)	FACT_IS(RECORD, veventq_next(_q, _r))
-
-#define test_fault(_q, _seq, _id, _sid, _va, _read)			\
-do {									\
-	struct record __r;						\
-									\
-	test_next(_q, &__r);						\
-	FACT(record_is_fault(&__r, _seq, _id, _sid, _va, _read));	\
-} while (0)
-
-/* A device's write to HOLE(@_n), and that it is what comes next */
-#define test_miss(_q, _seq, _sid, _gdev, _n)				\
-do {									\
-	const __u64 __va = HOLE(_n);					\
-									\
-	dma_store(_gdev, __va);						\
-	test_fault(_q, _seq, F_TRANSLATION, _sid, __va, false);		\
-} while (0)
 
 /* ---- Without a vIOMMU there is nobody to hear ---- */
 
@@ -273,21 +65,12 @@ FIXTURE(events)
 FIXTURE_SETUP(events)
 {
 	struct vm *vm = &self->vm;
-	const char *why = guest_dev_why_not(0);
+	const char *why;
 
 	self->q.fd = -1;
+	why = guest_init_nested(_metadata, vm, &self->dev, 0);
 	if (why)
 		SKIP(return, "%s", why);
-	vm_init(_metadata, vm);
-	guest_dev_open(_metadata, &self->dev, vm, 0);
-	why = guest_dev_no_nesting(&self->dev);
-	if (why)
-		SKIP(return, "%s", why);
-
-	test_hwpt_alloc(vm->fd, self->dev.id, vm->ioas,
-			IOMMU_HWPT_ALLOC_NEST_PARENT, &vm->s2);
-	test_viommu_alloc(vm->fd, self->dev.id, vm->s2, &vm->viommu);
-	guest_dev_stage1(_metadata, &self->dev, vm, ASID, 0);
 
 	self->cmd.size = sizeof(self->cmd);
 	self->cmd.viommu_id = vm->viommu;
@@ -301,17 +84,6 @@ FIXTURE_TEARDOWN(events)
 		close(self->q.fd);
 	guest_dev_close(&self->dev);
 	vm_close(&self->vm);
-}
-
-/* vDEVICE, nested HWPT with the device's own stage 1, attach */
-static void attach_stage1(struct __test_metadata *_metadata, struct vm *vm,
-			  struct guest_dev *dev, __u32 viommu, __u32 vsid)
-{
-	test_vdevice_alloc(vm->fd, viommu, dev->id, vsid, &dev->vdev);
-	test_hwpt_alloc_ste(vm->fd, dev->id, viommu, smmuv3_ste_s1(dev->cd),
-			    &dev->hwpt);
-	test_attach(dev, dev->hwpt);
-	dma_prime(dev);
 }
 
 /* ---- Allocation ---- */
@@ -1201,20 +973,6 @@ TEST_F(events, queue_comes_later)
 
 /* ---- What the host's log says ---- */
 
-/* How many lines with this came since? -1: some are overwritten */
-static int log_counts(int fd, const char *what)
-{
-	char line[1024];
-	int count = 0;
-	ssize_t len;
-
-	while ((len = read(fd, line, sizeof(line) - 1)) >= 0) {
-		line[len] = 0;
-		count += !!strstr(line, what);
-	}
-	return errno == EAGAIN ? count : -1;
-}
-
 #define test_logged(_lines, _what)					\
 	FACT_IS(_lines, log_counts(log, _what))
 
@@ -1284,6 +1042,113 @@ TEST_F(events, host_log)
 	close(log);
 }
 
+/* ---- What the host can trace ---- */
+
+#define TRACEFS		"/sys/kernel/tracing"
+/* A buffer of the test's own, so that nobody's tracing is disturbed */
+#define TRACE_DIR	TRACEFS "/instances/smmuv3_events"
+#define TRACE_EVENT	"events/arm_smmu_v3/arm_smmu_stage2_fault"
+
+static int trace_enable(const char *enable)
+{
+	int fd = open(TRACE_DIR "/" TRACE_EVENT "/enable", O_WRONLY);
+	int ret = fd < 0 || write(fd, enable, 1) != 1 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/**
+ * trace_is_fault() - Is this what was traced next?
+ * @trace: what was traced, and then what is behind this one
+ * @dev: the device
+ * @vm: the VM, on whose vIOMMU it is
+ * @va: the page that it meant
+ * @ipa: and where stage 1 took it to
+ * @access: "read" or "write"
+ *
+ * Return: 0, or a negative errno
+ */
+static int trace_is_fault(const char **trace, const struct guest_dev *dev,
+			  const struct vm *vm, __u64 va, __u64 ipa,
+			  const char *access)
+{
+	unsigned int bus, slot, function, stream, viommu, id;
+	unsigned long long got_va, got_ipa;
+	const char *p = strstr(*trace, dev->pci.bdf);
+	char got[8];
+
+	if (!p || sscanf(p + strlen(dev->pci.bdf),
+			 ": stream=%x viommu=%u id=%x %7s addr=%llx ipa=%llx",
+			 &stream, &viommu, &id, got, &got_va, &got_ipa) != 6)
+		goto differs;
+	/* Where there is an edu device, StreamIDs are Requester IDs */
+	if (sscanf(dev->pci.bdf, "%*x:%x:%x.%x", &bus, &slot, &function) != 3 ||
+	    stream != (bus << 8 | slot << 3 | function))
+		goto differs;
+	if (viommu != vm->viommu || id != F_TRANSLATION ||
+	    strcmp(got, access) || ((got_va ^ va) & ~0xfffULL) ||
+	    ((got_ipa ^ ipa) & ~0xfffULL))
+		goto differs;
+	*trace = p + strlen(dev->pci.bdf);
+	return 0;
+differs:
+	fprintf(TH_LOG_STREAM, "# traced: %s\n", *trace);
+	return -EBADMSG;
+}
+
+TEST_F(events, stage2_is_traced)
+{
+	const __u64 va = GUEST_VA + 0x100000, ipa = NO_MEMORY + 0x5000;
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	struct veventq *q = &self->q;
+	char buf[1024];
+	const char *trace = buf;
+	ssize_t len;
+	int fd;
+
+	/* Where nothing is mounted, this is where it belongs */
+	if (access(TRACEFS "/events", F_OK))
+		mount("tracefs", TRACEFS, "tracefs", 0, NULL);
+	if (access(TRACEFS "/" TRACE_EVENT, F_OK))
+		SKIP(return, "no tracing of events: CONFIG_FTRACE");
+
+	/* A run that was killed may have left it */
+	rmdir(TRACE_DIR);
+	ASSERT_EQ(0, mkdir(TRACE_DIR, 0700));
+	fd = open(TRACE_DIR "/trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+
+	FACT(smmuv3_s1_map(&dev->s1, va, ipa, 4096, S1_RW));
+	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	dma_store(dev, va);
+	settle();
+	FACT(trace_enable("1"));
+	dma_load(dev, va);
+	dma_store(dev, va);
+	/* What the guest is told of needs no tracing */
+	test_miss(q, 0, VSID, dev, 0);
+	settle();
+	FACT(trace_enable("0"));
+	dma_store(dev, va);
+	settle();
+
+	/* All of it, as many lines as fit */
+	len = read(fd, buf, sizeof(buf) - 1);
+	ASSERT_LT(0, len);
+	buf[len] = 0;
+	FACT(trace_is_fault(&trace, dev, vm, va, ipa, "read"));
+	FACT(trace_is_fault(&trace, dev, vm, va, ipa, "write"));
+	ASSERT_EQ(NULL, strstr(trace, dev->pci.bdf));
+	ASSERT_EQ(-1, read(fd, buf, sizeof(buf)));
+	ASSERT_EQ(EAGAIN, errno);
+	close(fd);
+	ASSERT_EQ(0, rmdir(TRACE_DIR));
+}
+
 /* ---- Two guests, one SMMU ---- */
 
 FIXTURE(pair)
@@ -1299,24 +1164,14 @@ FIXTURE(pair)
 FIXTURE_SETUP(pair)
 {
 	struct vm *vm = &self->vm;
-	const char *why = guest_dev_why_not(1);
+	const char *why;
 
 	self->qa.fd = -1;
 	self->qb.fd = -1;
+	why = guest_init_pair(_metadata, vm, &self->a, &self->b, 0);
 	if (why)
 		SKIP(return, "%s", why);
-	vm_init(_metadata, vm);
-	guest_dev_open(_metadata, &self->a, vm, 0);
-	why = guest_dev_no_nesting(&self->a);
-	if (why)
-		SKIP(return, "%s", why);
-	guest_dev_open(_metadata, &self->b, vm, 1);
-
-	test_hwpt_alloc(vm->fd, self->a.id, vm->ioas,
-			IOMMU_HWPT_ALLOC_NEST_PARENT, &vm->s2);
-	test_viommu_alloc(vm->fd, self->a.id, vm->s2, &vm->viommu);
 	test_viommu_alloc(vm->fd, self->b.id, vm->s2, &self->viommu_b);
-	guest_dev_stage1(_metadata, &self->a, vm, ASID, 0);
 	guest_dev_stage1(_metadata, &self->b, vm, ASID, 1);
 	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, &self->qa);
 	test_veventq_alloc(vm->fd, self->viommu_b, DEPTH, &self->qb);

@@ -12,9 +12,7 @@
 
 #include "smmuv3_utils.h"
 
-#define ASID		0x2a
 #define OTHER_ASID	0x2b
-#define VSID		0x1234
 #define OTHER_VSID	0x1235
 
 /* ---- IOMMU_GET_HW_INFO ---- */
@@ -29,13 +27,8 @@ FIXTURE(hw_info)
 
 FIXTURE_SETUP(hw_info)
 {
-	const char *why = guest_dev_why_not(0);
+	const char *why = guest_init(_metadata, &self->vm, &self->dev, 0);
 
-	if (why)
-		SKIP(return, "%s", why);
-	vm_init(_metadata, &self->vm);
-	guest_dev_open(_metadata, &self->dev, &self->vm, 0);
-	why = guest_dev_no_smmuv3(&self->dev);
 	if (why)
 		SKIP(return, "%s", why);
 	memset(self->buf, 0xff, sizeof(self->buf));
@@ -194,38 +187,17 @@ FIXTURE(nested)
 
 FIXTURE_SETUP(nested)
 {
-	struct vm *vm = &self->vm;
-	const char *why = guest_dev_why_not(0);
+	const char *why = guest_init_nested(_metadata, &self->vm, &self->dev,
+					    0);
 
 	if (why)
 		SKIP(return, "%s", why);
-	vm_init(_metadata, vm);
-	guest_dev_open(_metadata, &self->dev, vm, 0);
-	why = guest_dev_no_nesting(&self->dev);
-	if (why)
-		SKIP(return, "%s", why);
-
-	test_hwpt_alloc(vm->fd, self->dev.id, vm->ioas,
-			IOMMU_HWPT_ALLOC_NEST_PARENT, &vm->s2);
-	test_viommu_alloc(vm->fd, self->dev.id, vm->s2, &vm->viommu);
-	guest_dev_stage1(_metadata, &self->dev, vm, ASID, 0);
 }
 
 FIXTURE_TEARDOWN(nested)
 {
 	guest_dev_close(&self->dev);
 	vm_close(&self->vm);
-}
-
-/* vDEVICE, nested HWPT with the device's own stage 1, attach */
-static void attach_stage1(struct __test_metadata *_metadata, struct vm *vm,
-			  struct guest_dev *dev, __u32 viommu, __u32 vsid)
-{
-	test_vdevice_alloc(vm->fd, viommu, dev->id, vsid, &dev->vdev);
-	test_hwpt_alloc_ste(vm->fd, dev->id, viommu, smmuv3_ste_s1(dev->cd),
-			    &dev->hwpt);
-	test_attach(dev, dev->hwpt);
-	dma_prime(dev);
 }
 
 TEST_F(nested, stage2)
@@ -1260,24 +1232,14 @@ FIXTURE(group)
 FIXTURE_SETUP(group)
 {
 	struct vm *vm = &self->vm;
-	const char *why = guest_dev_why_not(GROUP_B);
+	const char *why = guest_init_pair(_metadata, vm, &self->a, &self->b,
+					  GROUP_A);
 
 	if (why)
 		SKIP(return, "%s", why);
-	vm_init(_metadata, vm);
-	guest_dev_open(_metadata, &self->a, vm, GROUP_A);
-	why = guest_dev_no_nesting(&self->a);
-	if (why)
-		SKIP(return, "%s", why);
-	guest_dev_open(_metadata, &self->b, vm, GROUP_B);
 	ASSERT_TRUE(guest_dev_same_group(&self->a, &self->b));
 
-	test_hwpt_alloc(vm->fd, self->a.id, vm->ioas,
-			IOMMU_HWPT_ALLOC_NEST_PARENT, &vm->s2);
-	test_viommu_alloc(vm->fd, self->a.id, vm->s2, &vm->viommu);
-
 	/* One stage 1 for both */
-	guest_dev_stage1(_metadata, &self->a, vm, ASID, 0);
 	FACT(smmuv3_s1_map(&self->a.s1, self->b.edu.mbox_iova,
 			   self->b.edu.mbox_iova, 4096, S1_RW));
 	test_attach(&self->a, vm->s2);
@@ -1378,24 +1340,12 @@ FIXTURE(pair)
 FIXTURE_SETUP(pair)
 {
 	struct vm *vm = &self->vm;
-	const char *why = guest_dev_why_not(1);
+	const char *why = guest_init_pair(_metadata, vm, &self->a, &self->b, 0);
 
 	if (why)
 		SKIP(return, "%s", why);
-	vm_init(_metadata, vm);
-	guest_dev_open(_metadata, &self->a, vm, 0);
-	why = guest_dev_no_nesting(&self->a);
-	if (why)
-		SKIP(return, "%s", why);
-	guest_dev_open(_metadata, &self->b, vm, 1);
-
-	test_hwpt_alloc(vm->fd, self->a.id, vm->ioas,
-			IOMMU_HWPT_ALLOC_NEST_PARENT, &vm->s2);
-	test_viommu_alloc(vm->fd, self->a.id, vm->s2, &vm->viommu);
 	test_viommu_alloc(vm->fd, self->b.id, vm->s2, &self->viommu_b);
-
 	/* The same VA under the same ASID leads to different pages */
-	guest_dev_stage1(_metadata, &self->a, vm, ASID, 0);
 	guest_dev_stage1(_metadata, &self->b, vm, ASID, 1);
 }
 
@@ -1566,17 +1516,14 @@ FIXTURE(teardown)
 
 FIXTURE_SETUP(teardown)
 {
-	const char *why = guest_dev_why_not(1);
+	const char *why = guest_init_pair(_metadata, &self->vm, &self->a,
+					  &self->b, 0);
 
 	if (why)
 		SKIP(return, "%s", why);
-	vm_init(_metadata, &self->vm);
-	guest_dev_open(_metadata, &self->a, &self->vm, 0);
-	why = guest_dev_no_nesting(&self->a);
+	guest_dev_close(&self->b);
 	guest_dev_close(&self->a);
 	vm_close(&self->vm);
-	if (why)
-		SKIP(return, "%s", why);
 }
 
 FIXTURE_TEARDOWN(teardown)
@@ -1586,13 +1533,7 @@ FIXTURE_TEARDOWN(teardown)
 static void guest_start(struct __test_metadata *_metadata, struct vm *vm,
 			struct guest_dev *a, struct guest_dev *b)
 {
-	vm_init(_metadata, vm);
-	guest_dev_open(_metadata, a, vm, 0);
-	guest_dev_open(_metadata, b, vm, 1);
-	test_hwpt_alloc(vm->fd, a->id, vm->ioas, IOMMU_HWPT_ALLOC_NEST_PARENT,
-			&vm->s2);
-	test_viommu_alloc(vm->fd, a->id, vm->s2, &vm->viommu);
-	guest_dev_stage1(_metadata, a, vm, ASID, 0);
+	ASSERT_EQ(NULL, guest_init_pair(_metadata, vm, a, b, 0));
 	guest_dev_stage1(_metadata, b, vm, OTHER_ASID, 1);
 	attach_stage1(_metadata, vm, a, vm->viommu, VSID);
 	attach_stage1(_metadata, vm, b, vm->viommu, OTHER_VSID);

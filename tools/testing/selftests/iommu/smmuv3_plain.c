@@ -16,13 +16,8 @@ FIXTURE(plain)
 
 FIXTURE_SETUP(plain)
 {
-	const char *why = guest_dev_why_not(0);
+	const char *why = guest_init(_metadata, &self->vm, &self->dev, 0);
 
-	if (why)
-		SKIP(return, "%s", why);
-	vm_init(_metadata, &self->vm);
-	guest_dev_open(_metadata, &self->dev, &self->vm, 0);
-	why = guest_dev_no_smmuv3(&self->dev);
 	if (why)
 		SKIP(return, "%s", why);
 	self->s1 = self->dev.info.idr[0] & IDR0_S1P;

@@ -8,9 +8,7 @@
 
 #include "smmuv3_utils.h"
 
-#define ASID		0x2a
 #define UNRELATED_ASID	0x77
-#define VSID		0x1234
 
 #define DATA_SMMUV3	IOMMU_HWPT_DATA_ARM_SMMUV3
 #define INV_SMMUV3	IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3
@@ -27,21 +25,11 @@ FIXTURE(refused)
 
 FIXTURE_SETUP(refused)
 {
-	struct vm *vm = &self->vm;
-	const char *why = guest_dev_why_not(0);
+	const char *why = guest_init_nested(_metadata, &self->vm, &self->dev,
+					    0);
 
 	if (why)
 		SKIP(return, "%s", why);
-	vm_init(_metadata, vm);
-	guest_dev_open(_metadata, &self->dev, vm, 0);
-	why = guest_dev_no_nesting(&self->dev);
-	if (why)
-		SKIP(return, "%s", why);
-
-	test_hwpt_alloc(vm->fd, self->dev.id, vm->ioas,
-			IOMMU_HWPT_ALLOC_NEST_PARENT, &vm->s2);
-	test_viommu_alloc(vm->fd, self->dev.id, vm->s2, &vm->viommu);
-	guest_dev_stage1(_metadata, &self->dev, vm, ASID, 0);
 }
 
 FIXTURE_TEARDOWN(refused)
@@ -255,6 +243,7 @@ TEST_F(refused, hwpt_data)
 
 TEST_F(refused, hwpt_flags)
 {
+	struct iommu_fault_alloc queue = { .size = sizeof(queue) };
 	struct iommu_hwpt_arm_smmuv3 ste = smmuv3_ste_bypass();
 	static const __u32 flags[] = {
 		IOMMU_HWPT_ALLOC_NEST_PARENT,
@@ -299,9 +288,15 @@ TEST_F(refused, hwpt_flags)
 	REFUSED(EFAULT, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
 
 	cmd.data_uptr = (uintptr_t)&ste;
+	/* The SMMU can't stall: nobody would wait for an answer to a fault */
 	cmd.flags = IOMMU_HWPT_FAULT_ID_VALID;
 	cmd.fault_id = ID_UNKNOWN;
-	REFUSED(ENOENT, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
+	REFUSED(EOPNOTSUPP, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
+	FACT(iommufd_cmd(self->vm.fd, IOMMU_FAULT_QUEUE_ALLOC, &queue));
+	cmd.fault_id = queue.out_fault_id;
+	REFUSED(EOPNOTSUPP, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
+	close(queue.out_fault_fd);
+	test_destroy(self->vm.fd, queue.out_fault_id);
 }
 
 TEST_F(refused, hwpt_ids)

@@ -29,6 +29,10 @@
 /* Where stage 1 puts data: nowhere near an IPA, and above 32 bits */
 #define GUEST_VA	0x765432000000ULL
 
+/* What fixtures use for their first device */
+#define ASID		0x2a
+#define VSID		0x1234
+
 /* No object has these ids */
 #define ID_NONE		0U
 #define ID_UNKNOWN	0x7ffffff0U
@@ -326,13 +330,6 @@ static inline const char *guest_dev_no_smmuv3(const struct guest_dev *gdev)
 					   "the device is not behind an SMMUv3";
 }
 
-static inline const char *guest_dev_no_nesting(const struct guest_dev *gdev)
-{
-	const char *why = guest_dev_no_smmuv3(gdev);
-
-	return why ?: smmuv3_why_no_nesting(&gdev->info);
-}
-
 /* A stage 1 that reaches the mailbox and the MSI window at VA = IPA */
 static inline void guest_s1_init(struct __test_metadata *_metadata,
 				 struct guest_dev *gdev, struct vm *vm,
@@ -370,6 +367,18 @@ static inline void guest_dev_stage1(struct __test_metadata *_metadata,
 	guest_cd_write(gdev, vm, &gdev->s1, asid);
 }
 
+/* vDEVICE, nested HWPT with the device's own stage 1, attach */
+static inline void attach_stage1(struct __test_metadata *_metadata,
+				 struct vm *vm, struct guest_dev *gdev,
+				 __u32 viommu, __u32 vsid)
+{
+	test_vdevice_alloc(vm->fd, viommu, gdev->id, vsid, &gdev->vdev);
+	test_hwpt_alloc_ste(vm->fd, gdev->id, viommu, smmuv3_ste_s1(gdev->cd),
+			    &gdev->hwpt);
+	test_attach(gdev, gdev->hwpt);
+	dma_prime(gdev);
+}
+
 static inline void guest_dev_close(struct guest_dev *gdev)
 {
 	vfio_pci_close(&gdev->pci);
@@ -380,6 +389,70 @@ static inline void vm_close(struct vm *vm)
 	close(vm->fd);
 	munmap(vm->data, NR_DATA * vm->page);
 	munmap(vm->tables.va, TABLES_SIZE);
+}
+
+/* ---- What fixtures begin with ---- */
+
+/**
+ * guest_init() - A VM with one device of an SMMUv3, which need not nest
+ * @_metadata: of the test
+ * @vm: the VM
+ * @gdev: the device, bound and not attached
+ * @index: the how manieth edu device
+ *
+ * Return: the reason for a SKIP, or NULL
+ */
+static inline const char *guest_init(struct __test_metadata *_metadata,
+				     struct vm *vm, struct guest_dev *gdev,
+				     unsigned int index)
+{
+	const char *why = guest_dev_why_not(index);
+
+	if (why)
+		return why;
+	vm_init(_metadata, vm);
+	guest_dev_open(_metadata, gdev, vm, index);
+	return guest_dev_no_smmuv3(gdev);
+}
+
+/**
+ * guest_init_nested() - A VM with a nest parent, a vIOMMU and one device
+ * @_metadata: of the test
+ * @vm: the VM
+ * @gdev: the device with a stage 1 that has data page 0, bound and not attached
+ * @index: the how manieth edu device
+ *
+ * Return: the reason for a SKIP, or NULL
+ */
+static inline const char *guest_init_nested(struct __test_metadata *_metadata,
+					    struct vm *vm,
+					    struct guest_dev *gdev,
+					    unsigned int index)
+{
+	const char *why = guest_init(_metadata, vm, gdev, index);
+
+	why = why ?: smmuv3_why_no_nesting(&gdev->info);
+	if (why)
+		return why;
+	test_hwpt_alloc(vm->fd, gdev->id, vm->ioas,
+			IOMMU_HWPT_ALLOC_NEST_PARENT, &vm->s2);
+	test_viommu_alloc(vm->fd, gdev->id, vm->s2, &vm->viommu);
+	guest_dev_stage1(_metadata, gdev, vm, ASID, 0);
+	return NULL;
+}
+
+/* The same with the edu device behind that one as @b, bound and no more */
+static inline const char *guest_init_pair(struct __test_metadata *_metadata,
+					  struct vm *vm, struct guest_dev *a,
+					  struct guest_dev *b,
+					  unsigned int index)
+{
+	const char *why = guest_dev_why_not(index + 1);
+
+	why = why ?: guest_init_nested(_metadata, vm, a, index);
+	if (!why)
+		guest_dev_open(_metadata, b, vm, index + 1);
+	return why;
 }
 
 /* The device's first MSI as an eventfd; wait for it, or for its absence */

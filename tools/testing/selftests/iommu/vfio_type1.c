@@ -431,9 +431,12 @@ TEST_F(type1v2, map_read_only)
 TEST_F(type1v2, map_write_only)
 {
 	const char *stage = getenv("SMMUV3_STAGE");
-	bool stage2 = stage && !strcmp(stage, "2");
 	struct container *c = &self->c;
+	bool stage2;
 
+	if (!stage)
+		SKIP(return, "SMMUV3_STAGE (nested, 1 or 2) does not say what the SMMU has");
+	stage2 = !strcmp(stage, "2");
 	container_start(_metadata, c, VFIO_TYPE1v2_IOMMU);
 	SAY_IS(0, "write-only", container_map(c, 0, 1, MAP_WRITE));
 	SAY_DMA_AT(c, 0, EDU_MOVED, stage2 ? EDU_BLOCKED : EDU_MOVED,

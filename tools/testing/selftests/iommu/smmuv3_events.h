@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How tests read vEVENTQs and tell what is in them, and how a device makes a
+ * fault.
+ */
+#ifndef SELFTEST_IOMMU_SMMUV3_EVENTS_H
+#define SELFTEST_IOMMU_SMMUV3_EVENTS_H
+
+#include <endian.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#include "smmuv3_utils.h"
+
+#define TYPE_SMMUV3	IOMMU_VEVENTQ_TYPE_ARM_SMMUV3
+#define LOST		IOMMU_VEVENTQ_FLAG_LOST_EVENTS
+
+/* Event records, IHI 0070 section 7.3 */
+#define EVT_0_ID	SMMUV3_MASK(7, 0)
+#define EVT_0_SSV	SMMUV3_BIT(11)
+#define EVT_0_SID	SMMUV3_MASK(63, 32)
+#define EVT_1_STALL	SMMUV3_BIT(31)
+#define EVT_1_PNU	SMMUV3_BIT(33)
+#define EVT_1_IND	SMMUV3_BIT(34)
+#define EVT_1_RNW	SMMUV3_BIT(35)
+#define EVT_1_S2	SMMUV3_BIT(39)
+#define EVT_1_CLASS	SMMUV3_MASK(41, 40)
+#define EVT_1_CLASS_IN	2
+
+enum event_id {
+	C_BAD_STE = 0x04,
+	C_BAD_CD = 0x0a,
+	F_TRANSLATION = 0x10,
+	F_ADDR_SIZE = 0x11,
+	F_PERMISSION = 0x13,
+};
+
+/* Nothing is ever mapped from here on */
+#define NOWHERE		(GUEST_VA + 0x40000000ULL)
+/* What differs by a page is a fault of its own, also where events are merged */
+#define HOLE(n)		(NOWHERE + (n) * 0x1000ULL)
+
+/* Where the guest has no memory; stage 2 takes the address */
+#define NO_MEMORY	(TABLES_IPA + 0x10000000ULL)
+
+/* Long for a debug kernel on a busy host; and what to wait for nothing */
+#define ARRIVAL_MSEC	10000
+#define ABSENCE_MSEC	300
+
+/* edu moves this much at once: one transfer, one event */
+#define ONE_ACCESS	4
+
+struct record {
+	struct iommu_vevent_header hdr;
+	struct iommu_vevent_arm_smmuv3 payload;
+};
+
+#define RECORD		((int)sizeof(struct record))
+#define LOST_RECORD	((int)sizeof(struct iommu_vevent_header))
+
+/**
+ * struct veventq - A queue
+ * @id: the object
+ * @fd: where it is read
+ */
+struct veventq {
+	__u32 id;
+	int fd;
+};
+
+static inline int veventq_alloc(int fd, __u32 viommu, __u32 depth,
+				struct veventq *q)
+{
+	struct iommu_veventq_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = viommu,
+		.type = TYPE_SMMUV3,
+		.veventq_depth = depth,
+	};
+	int ret = iommufd_cmd(fd, IOMMU_VEVENTQ_ALLOC, &cmd);
+
+	if (ret)
+		return ret;
+	q->id = cmd.out_veventq_id;
+	q->fd = cmd.out_veventq_fd;
+	return 0;
+}
+
+static inline int veventq_read(const struct veventq *q, void *buf, size_t count)
+{
+	/* By its number: of read() the compiler knows what is wrong */
+	ssize_t len = syscall(SYS_read, q->fd, buf, count);
+
+	return len < 0 ? -errno : len;
+}
+
+/* Return: what poll() says, which is 0 when the time is over */
+static inline int veventq_poll(const struct veventq *q, int msec)
+{
+	struct pollfd pfd = { .fd = q->fd, .events = ~POLLNVAL };
+
+	return poll(&pfd, 1, msec) < 0 ? -errno : pfd.revents;
+}
+
+#define test_veventq_alloc(_fd, _viommu, _depth, _q)			\
+	FACT(veventq_alloc(_fd, _viommu, _depth, _q))
+#define test_err_veventq_alloc(_errno, _fd, _viommu, _depth, _q)	\
+	REFUSED(_errno, veventq_alloc(_fd, _viommu, _depth, _q))
+
+#define test_read(_len, _q, _buf, _count)				\
+	FACT_IS(_len, veventq_read(_q, _buf, _count))
+#define test_err_read(_errno, _q, _buf, _count)				\
+	REFUSED(_errno, veventq_read(_q, _buf, _count))
+
+#define test_empty(_q)		FACT(veventq_poll(_q, 0))
+/* Nothing is there, and nothing is on its way */
+#define test_silent(_q)		FACT(veventq_poll(_q, ABSENCE_MSEC))
+#define test_readable(_q)						\
+	FACT_IS(POLLIN | POLLRDNORM, veventq_poll(_q, ARRIVAL_MSEC))
+
+/* Give events that nobody can wait for the time to arrive */
+static inline void settle(void)
+{
+	usleep(ABSENCE_MSEC * 1000);
+}
+
+/* One access of the device, wherever it leads to */
+#define dma_store(_gdev, _iova)						\
+	FACT(edu_store(&(_gdev)->edu, _iova, ONE_ACCESS))
+#define dma_load(_gdev, _iova)						\
+	FACT(edu_load(&(_gdev)->edu, _iova, ONE_ACCESS))
+
+static inline int record_differs(const struct record *r, const char *what,
+				 __u64 want, __u64 got)
+{
+	fprintf(TH_LOG_STREAM,
+		"# record: flags %#x sequence %u evt %016llx %016llx %016llx %016llx\n",
+		r->hdr.flags, r->hdr.sequence,
+		(unsigned long long)le64toh(r->payload.evt[0]),
+		(unsigned long long)le64toh(r->payload.evt[1]),
+		(unsigned long long)le64toh(r->payload.evt[2]),
+		(unsigned long long)le64toh(r->payload.evt[3]));
+	fprintf(TH_LOG_STREAM, "# %s is %#llx, not %#llx\n", what,
+		(unsigned long long)got, (unsigned long long)want);
+	return -EBADMSG;
+}
+
+/* Is it this event, of this device? */
+static inline int record_is(const struct record *r, __u32 sequence,
+			    enum event_id id, __u32 sid)
+{
+	const __u64 mask = EVT_0_ID | EVT_0_SSV | EVT_0_SID;
+	const __u64 want = smmuv3_put(EVT_0_ID, id) |
+			   smmuv3_put(EVT_0_SID, sid);
+	__u64 got = le64toh(r->payload.evt[0]) & mask;
+
+	if (r->hdr.flags)
+		return record_differs(r, "flags", 0, r->hdr.flags);
+	if (r->hdr.sequence != sequence)
+		return record_differs(r, "sequence", sequence, r->hdr.sequence);
+	if (got != want)
+		return record_differs(r, "ID, SSV and SID", want, got);
+	return 0;
+}
+
+/* Is it this fault of stage 1, of an access of the device to the page of @va? */
+static inline int record_is_fault(const struct record *r, __u32 sequence,
+				  enum event_id id, __u32 sid, __u64 va,
+				  bool read)
+{
+	const __u64 mask = EVT_1_STALL | EVT_1_PNU | EVT_1_IND | EVT_1_RNW |
+			   EVT_1_S2 | EVT_1_CLASS;
+	const __u64 want = (read ? EVT_1_RNW : 0) |
+			   smmuv3_put(EVT_1_CLASS, EVT_1_CLASS_IN);
+	__u64 got = le64toh(r->payload.evt[1]) & mask;
+	__u64 addr = le64toh(r->payload.evt[2]);
+	int ret = record_is(r, sequence, id, sid);
+
+	if (ret)
+		return ret;
+	if (got != want)
+		return record_differs(r, "word 1", want, got);
+	if ((addr ^ va) & ~0xfffULL)
+		return record_differs(r, "address", va, addr);
+	return 0;
+}
+
+static inline int header_is_lost(const struct iommu_vevent_header *hdr,
+				 __u32 sequence)
+{
+	if (hdr->flags == LOST && hdr->sequence == sequence)
+		return 0;
+	fprintf(TH_LOG_STREAM, "# header: flags %#x sequence %u\n", hdr->flags,
+		hdr->sequence);
+	return -EBADMSG;
+}
+
+/* Wait for the next record, which is no lost-events record, and take it */
+static inline int veventq_next(const struct veventq *q, struct record *r)
+{
+	if (veventq_poll(q, ARRIVAL_MSEC) != (POLLIN | POLLRDNORM))
+		return -ETIME;
+	return veventq_read(q, r, sizeof(*r));
+}
+
+#define test_next(_q, _r)	FACT_IS(RECORD, veventq_next(_q, _r))
+
+#define test_fault(_q, _seq, _id, _sid, _va, _read)			\
+do {									\
+	struct record __r;						\
+									\
+	test_next(_q, &__r);						\
+	FACT(record_is_fault(&__r, _seq, _id, _sid, _va, _read));	\
+} while (0)
+
+/* A device's write to HOLE(@_n), and that it is what comes next */
+#define test_miss(_q, _seq, _sid, _gdev, _n)				\
+do {									\
+	const __u64 __va = HOLE(_n);					\
+									\
+	dma_store(_gdev, __va);						\
+	test_fault(_q, _seq, F_TRANSLATION, _sid, __va, false);		\
+} while (0)
+
+/* ---- The host's log ---- */
+
+/* How many lines with this came since? -1: some are overwritten */
+static inline int log_counts(int fd, const char *what)
+{
+	char line[1024];
+	int count = 0;
+	ssize_t len;
+
+	while ((len = read(fd, line, sizeof(line) - 1)) >= 0) {
+		line[len] = 0;
+		count += !!strstr(line, what);
+	}
+	return errno == EAGAIN ? count : -1;
+}
+
+#endif
