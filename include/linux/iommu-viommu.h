@@ -157,7 +157,8 @@ static inline bool iommu_viommu_has_dev(struct iommu_viommu *viommu,
  * iommu_viommu_report_event() - Tell user space what happened on a vIOMMU
  * @viommu: The vIOMMU, as long as the driver has not been asked to free it
  * @type: One of the types in iommu_viommu_ops::vevent_types
- * @data: The event as the guest's IOMMU would show it: with the guest's ids
+ * @data: The event as the guest's IOMMU would show it: with the guest's ids.
+ *        NULL for one that the hardware had no room for, or may have had none.
  * @len: Length of @data in bytes, as given for @type
  *
  * Context: Process context, such as the thread of an interrupt. Neither sleeps

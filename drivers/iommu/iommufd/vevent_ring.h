@@ -55,7 +55,7 @@ static inline bool vevent_ring_empty(const struct vevent_ring *ring)
 /**
  * vevent_ring_push() - Put an event at the tail, or count it as lost
  * @ring: The ring
- * @payload: Its @payload_len bytes
+ * @payload: Its @payload_len bytes, NULL if they were lost before they got here
  *
  * The entries that can be read are not touched, whether or not they are locked.
  *
@@ -70,7 +70,7 @@ static inline bool vevent_ring_push(struct vevent_ring *ring,
 
 	ring->sequence = (sequence + 1) & INT_MAX;
 
-	if (ring->num == ring->depth) {
+	if (!payload || ring->num == ring->depth) {
 		bool first = !ring->lost.flags;
 
 		ring->lost.flags = IOMMU_VEVENTQ_FLAG_LOST_EVENTS;

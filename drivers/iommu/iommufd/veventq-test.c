@@ -194,6 +194,28 @@ static void test_overflow_then_room(struct kunit *test)
 	expect_guard(test, &ring);
 }
 
+/* Lost on the way here: as if there were no room, whatever room there is */
+static void test_lost_before(struct kunit *test)
+{
+	struct vevent_ring ring = make_ring(test, 2, 32);
+
+	KUNIT_EXPECT_TRUE(test, vevent_ring_push(&ring, NULL));
+	KUNIT_EXPECT_FALSE(test, vevent_ring_push(&ring, NULL));
+	KUNIT_EXPECT_TRUE(test, read_lost(&ring, 1));
+	KUNIT_EXPECT_TRUE(test, nothing_to_read(&ring));
+
+	push(&ring, 'A');
+	KUNIT_EXPECT_TRUE(test, vevent_ring_push(&ring, NULL));
+	KUNIT_EXPECT_TRUE(test, read_event(&ring, 2, 'A'));
+	KUNIT_EXPECT_TRUE(test, push(&ring, 'B'));
+	KUNIT_EXPECT_TRUE(test, vevent_ring_push(&ring, NULL));
+	/* The gap before B tells */
+	KUNIT_EXPECT_TRUE(test, read_event(&ring, 4, 'B'));
+	KUNIT_EXPECT_TRUE(test, read_lost(&ring, 5));
+	KUNIT_EXPECT_TRUE(test, nothing_to_read(&ring));
+	expect_guard(test, &ring);
+}
+
 /* 0x7fffffff is followed by 0, for events and for the notice */
 static void test_sequence_wraps(struct kunit *test)
 {
@@ -395,6 +417,7 @@ static struct kunit_case iommufd_veventq_test_cases[] = {
 	KUNIT_CASE(test_layout),
 	KUNIT_CASE(test_overflow),
 	KUNIT_CASE(test_overflow_then_room),
+	KUNIT_CASE(test_lost_before),
 	KUNIT_CASE(test_sequence_wraps),
 	KUNIT_CASE(test_peek_keeps),
 	KUNIT_CASE(test_push_while_reading_event),

@@ -49,7 +49,7 @@ static int iommufd_viommu_report_event(struct iommu_viommu *core, u32 type,
 	veventq = iommufd_viommu_find_veventq(viommu, type);
 	if (!veventq || !veventq->collecting)
 		rc = -ENOENT;
-	else if (WARN_ON_ONCE(len != veventq->ring.payload_len))
+	else if (WARN_ON_ONCE(data && len != veventq->ring.payload_len))
 		rc = -EINVAL;
 	else if (vevent_ring_push(&veventq->ring, data))
 		wake_up_interruptible_poll(&veventq->wait_queue,

@@ -101,6 +101,14 @@ bool arm_smmu_vste_wants_ats(const __le64 *vste)
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_vste_wants_ats);
 
+static void make_abort_ste(struct arm_smmu_ste *ste)
+{
+	memset(ste, 0, sizeof(*ste));
+	ste->data[0] = cpu_to_le64(STRTAB_STE_0_V |
+				   FIELD_PREP(STRTAB_STE_0_CFG,
+					      STRTAB_STE_0_CFG_ABORT));
+}
+
 /**
  * arm_smmu_make_user_ste() - Compose the physical STE of a vSTE
  * @target: The STE made
@@ -125,7 +133,6 @@ void arm_smmu_make_user_ste(struct arm_smmu_ste *target,
 	u64 word0 = le64_to_cpu(vste[0]);
 	u64 word1 = le64_to_cpu(vste[1]);
 
-	memset(target, 0, sizeof(*target));
 	switch (arm_smmu_vste_config(vste)) {
 	case STRTAB_STE_0_CFG_BYPASS:
 		*target = *s2;
@@ -146,9 +153,7 @@ void arm_smmu_make_user_ste(struct arm_smmu_ste *target,
 		target->data[1] = cpu_to_le64(word1);
 		break;
 	default:
-		word0 = STRTAB_STE_0_V |
-			FIELD_PREP(STRTAB_STE_0_CFG, STRTAB_STE_0_CFG_ABORT);
-		target->data[0] = cpu_to_le64(word0);
+		make_abort_ste(target);
 		return;
 	}
 	target->data[2] &= ~cpu_to_le64(STRTAB_STE_2_S2VMID);
@@ -159,6 +164,30 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_make_user_ste);
 static unsigned int ste_config(const struct arm_smmu_ste *ste)
 {
 	return FIELD_GET(STRTAB_STE_0_CFG, le64_to_cpu(ste->data[0]));
+}
+
+/* EATS and MEV take part in no translation */
+#define STE_1_FREE_TO_CHANGE	cpu_to_le64(STRTAB_STE_1_EATS | STRTAB_STE_1_MEV)
+
+/*
+ * Whether no single store leads from one nested STE to the other. EATS and MEV
+ * can go first, but not while the stage 2 or the VMID change, too.
+ */
+static bool ste_needs_gap(const struct arm_smmu_ste *cur,
+			  const struct arm_smmu_ste *target)
+{
+	unsigned int num_words = 0;
+	unsigned int i;
+
+	for (i = 0; i != STRTAB_STE_DWORDS; i++) {
+		__le64 differs = cur->data[i] ^ target->data[i];
+
+		if (i == 1 && cur->data[2] == target->data[2] &&
+		    cur->data[3] == target->data[3])
+			differs &= ~STE_1_FREE_TO_CHANGE;
+		num_words += !!differs;
+	}
+	return num_words > 1;
 }
 
 /**
@@ -177,6 +206,10 @@ static unsigned int ste_config(const struct arm_smmu_ste *ste)
  * - The VMID names TLB entries. It must change while there is no stage 1: with
  *   one, entries of this guest's ASIDs would be made under the VMID of another.
  *
+ * Two nested STEs can be too far apart for that: nobody asked for the old
+ * word 0 with the new word 1. Between them is an STE that aborts, as that makes no
+ * event, 5.2; an STE with V=0 makes C_BAD_STE, and the guest has a good one.
+ *
  * Call again with @step as @cur until it returns false. Both STEs may be any
  * that the driver makes.
  *
@@ -186,28 +219,34 @@ bool arm_smmu_ste_step(const struct arm_smmu_ste *cur,
 		       const struct arm_smmu_ste *target,
 		       struct arm_smmu_ste *step)
 {
-	const __le64 free_to_change =
-		cpu_to_le64(STRTAB_STE_1_EATS | STRTAB_STE_1_MEV);
 	const __le64 vmid = cpu_to_le64(STRTAB_STE_2_S2VMID);
 	const unsigned int from = ste_config(cur);
 	const unsigned int to = ste_config(target);
 
+	if (!(cur->data[0] & target->data[0] & cpu_to_le64(STRTAB_STE_0_V)))
+		return false;
+
+	if (from == STRTAB_STE_0_CFG_NESTED && to == STRTAB_STE_0_CFG_NESTED &&
+	    ste_needs_gap(cur, target)) {
+		make_abort_ste(step);
+		return true;
+	}
+
 	/* Stage 2 of the same page table at both ends */
-	if (!(cur->data[0] & target->data[0] & cpu_to_le64(STRTAB_STE_0_V)) ||
-	    !(from & to & BIT(1)) ||
+	if (!(from & to & BIT(1)) ||
 	    ((cur->data[2] ^ target->data[2]) & ~vmid) ||
 	    cur->data[3] != target->data[3])
 		return false;
 
-	/* A nested STE as it is can't change its VMID: not without a gap */
+	/* The same words for another VMID: one store, no step */
 	if (from == STRTAB_STE_0_CFG_NESTED && to == STRTAB_STE_0_CFG_NESTED &&
 	    cur->data[2] != target->data[2])
 		return false;
 
-	if ((cur->data[1] ^ target->data[1]) & free_to_change) {
+	if ((cur->data[1] ^ target->data[1]) & STE_1_FREE_TO_CHANGE) {
 		*step = *cur;
-		step->data[1] &= ~free_to_change;
-		step->data[1] |= target->data[1] & free_to_change;
+		step->data[1] &= ~STE_1_FREE_TO_CHANGE;
+		step->data[1] |= target->data[1] & STE_1_FREE_TO_CHANGE;
 		return memcmp(step, target, sizeof(*step));
 	}
 

@@ -127,6 +127,7 @@ void arm_smmu_leave_vsmmu(struct arm_smmu_master *master,
 void arm_smmu_enter_vsmmu(struct arm_smmu_master *master,
 			  struct iommu_domain *domain);
 int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt);
+void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu);
 #else
 static inline void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 					  unsigned long iova, size_t size,
@@ -148,6 +149,10 @@ static inline int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu,
 					   const u64 *evt)
 {
 	return -EOPNOTSUPP;
+}
+
+static inline void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu)
+{
 }
 
 #define arm_smmu_viommu_ops NULL

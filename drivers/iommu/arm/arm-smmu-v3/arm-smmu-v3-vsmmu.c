@@ -227,6 +227,28 @@ int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt)
 	return 0;
 }
 
+/**
+ * arm_smmu_user_evts_lost() - The event queue has overflowed, 7.4
+ * @smmu: The SMMU
+ *
+ * Nobody knows whose events are lost, so each guest is told of one for each of
+ * its streams.
+ */
+void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu)
+{
+	struct arm_smmu_stream *stream;
+	struct rb_node *node;
+
+	guard(mutex)(&smmu->streams_mutex);
+	for (node = rb_first(&smmu->streams); node; node = rb_next(node)) {
+		stream = rb_entry(node, struct arm_smmu_stream, node);
+		if (stream->master->vsmmu)
+			iommu_viommu_report_event(&stream->master->vsmmu->core,
+						  IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+						  NULL, 0);
+	}
+}
+
 /* vIOMMU ops */
 
 static struct iommu_viommu *arm_vsmmu_alloc(struct device *dev,
