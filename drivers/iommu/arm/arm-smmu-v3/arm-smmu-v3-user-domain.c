@@ -53,10 +53,11 @@ static int arm_smmu_attach_dev_nested(struct iommu_domain *domain,
 	 * Without a virtual StreamID its CDs could never be invalidated. What
 	 * is attached may outlive its vDEVICE, though, and the core comes back
 	 * to it, the group's domain still, where it fails to attach another. A
-	 * device that joins the group now has nothing to come back to.
+	 * device that joins the group meanwhile is let in as well: refused, it
+	 * would be without a group, and be anybody's.
 	 */
 	if (arm_smmu_vste_config(nested->vste) == STRTAB_STE_0_CFG_S1_TRANS &&
-	    (!master->attached || iommu_get_domain_for_dev(dev) != domain) &&
+	    iommu_get_domain_for_dev(dev) != domain &&
 	    !iommu_viommu_has_dev(&nested->vsmmu->core, dev))
 		return -ENOENT;
 

@@ -101,14 +101,6 @@ bool arm_smmu_vste_wants_ats(const __le64 *vste)
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_vste_wants_ats);
 
-static void make_abort_ste(struct arm_smmu_ste *ste)
-{
-	memset(ste, 0, sizeof(*ste));
-	ste->data[0] = cpu_to_le64(STRTAB_STE_0_V |
-				   FIELD_PREP(STRTAB_STE_0_CFG,
-					      STRTAB_STE_0_CFG_ABORT));
-}
-
 /**
  * arm_smmu_make_user_ste() - Compose the physical STE of a vSTE
  * @target: The STE made
@@ -153,7 +145,7 @@ void arm_smmu_make_user_ste(struct arm_smmu_ste *target,
 		target->data[1] = cpu_to_le64(word1);
 		break;
 	default:
-		make_abort_ste(target);
+		arm_smmu_make_abort_ste(target);
 		return;
 	}
 	target->data[2] &= ~cpu_to_le64(STRTAB_STE_2_S2VMID);
@@ -206,9 +198,10 @@ static bool ste_needs_gap(const struct arm_smmu_ste *cur,
  * - The VMID names TLB entries. It must change while there is no stage 1: with
  *   one, entries of this guest's ASIDs would be made under the VMID of another.
  *
- * Two nested STEs can be too far apart for that: nobody asked for the old
- * word 0 with the new word 1. Between them is an STE that aborts, as that makes no
- * event, 5.2; an STE with V=0 makes C_BAD_STE, and the guest has a good one.
+ * Two nested STEs can be too far apart for that, as nobody asked for the old
+ * word 0 with the new word 1, and so is what is not of this nest parent. Before
+ * such a nested STE is one that aborts, since that makes no event, 5.2; one with
+ * V=0 makes C_BAD_STE, and the guest's STE is good. To ATS they are the same.
  *
  * Call again with @step as @cur until it returns false. Both STEs may be any
  * that the driver makes.
@@ -219,6 +212,8 @@ bool arm_smmu_ste_step(const struct arm_smmu_ste *cur,
 		       const struct arm_smmu_ste *target,
 		       struct arm_smmu_ste *step)
 {
+	const __le64 s2_attrs =
+		cpu_to_le64(STRTAB_STE_1_SHCFG | STRTAB_STE_1_S2FWB);
 	const __le64 vmid = cpu_to_le64(STRTAB_STE_2_S2VMID);
 	const unsigned int from = ste_config(cur);
 	const unsigned int to = ste_config(target);
@@ -228,15 +223,21 @@ bool arm_smmu_ste_step(const struct arm_smmu_ste *cur,
 
 	if (from == STRTAB_STE_0_CFG_NESTED && to == STRTAB_STE_0_CFG_NESTED &&
 	    ste_needs_gap(cur, target)) {
-		make_abort_ste(step);
+		arm_smmu_make_abort_ste(step);
 		return true;
 	}
 
 	/* Stage 2 of the same page table at both ends */
 	if (!(from & to & BIT(1)) ||
+	    ((cur->data[1] ^ target->data[1]) & s2_attrs) ||
 	    ((cur->data[2] ^ target->data[2]) & ~vmid) ||
-	    cur->data[3] != target->data[3])
-		return false;
+	    cur->data[3] != target->data[3]) {
+		if (to != STRTAB_STE_0_CFG_NESTED ||
+		    from == STRTAB_STE_0_CFG_ABORT)
+			return false;
+		arm_smmu_make_abort_ste(step);
+		return true;
+	}
 
 	/* The same words for another VMID: one store, no step */
 	if (from == STRTAB_STE_0_CFG_NESTED && to == STRTAB_STE_0_CFG_NESTED &&

@@ -122,10 +122,8 @@ const struct iommu_viommu_ops *arm_smmu_viommu_ops(struct device *dev,
 void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 			    unsigned long iova, size_t size, size_t granule,
 			    bool leaf);
-void arm_smmu_leave_vsmmu(struct arm_smmu_master *master,
-			  struct iommu_domain *next);
-void arm_smmu_enter_vsmmu(struct arm_smmu_master *master,
-			  struct iommu_domain *domain);
+void arm_smmu_switch_vsmmu(struct arm_smmu_master *master,
+			   struct iommu_domain *next);
 int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt);
 void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu);
 #else
@@ -135,13 +133,8 @@ static inline void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 {
 }
 
-static inline void arm_smmu_leave_vsmmu(struct arm_smmu_master *master,
-					struct iommu_domain *next)
-{
-}
-
-static inline void arm_smmu_enter_vsmmu(struct arm_smmu_master *master,
-					struct iommu_domain *domain)
+static inline void arm_smmu_switch_vsmmu(struct arm_smmu_master *master,
+					 struct iommu_domain *next)
 {
 }
 

@@ -119,34 +119,21 @@ void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 /* Events */
 
 /**
- * arm_smmu_leave_vsmmu() - The master's STE is about to change
+ * arm_smmu_switch_vsmmu() - The master's STE is about to change
  * @master: The master
  * @next: What is attached next
  *
- * Unless that is of the same vSMMU, events are not for the guest any more.
+ * From here on its events are for the guest that @next belongs to, if there is
+ * one. Those of the old STE that are still on their way can't be told apart:
+ * they go to the host rather than to the guest that loses the device, and to
+ * the guest that gets it rather than its first ones to the host.
  */
-void arm_smmu_leave_vsmmu(struct arm_smmu_master *master,
-			  struct iommu_domain *next)
+void arm_smmu_switch_vsmmu(struct arm_smmu_master *master,
+			   struct iommu_domain *next)
 {
 	mutex_lock(&master->smmu->streams_mutex);
-	if (next->type != IOMMU_DOMAIN_NESTED ||
-	    to_smmu_nested_domain(next)->vsmmu != master->vsmmu)
-		master->vsmmu = NULL;
-	mutex_unlock(&master->smmu->streams_mutex);
-}
-
-/**
- * arm_smmu_enter_vsmmu() - The master's STE has changed
- * @master: The master
- * @domain: What is attached now
- */
-void arm_smmu_enter_vsmmu(struct arm_smmu_master *master,
-			  struct iommu_domain *domain)
-{
-	if (domain->type != IOMMU_DOMAIN_NESTED)
-		return;
-	mutex_lock(&master->smmu->streams_mutex);
-	master->vsmmu = to_smmu_nested_domain(domain)->vsmmu;
+	master->vsmmu = next->type == IOMMU_DOMAIN_NESTED ?
+				to_smmu_nested_domain(next)->vsmmu : NULL;
 	mutex_unlock(&master->smmu->streams_mutex);
 }
 
@@ -236,16 +223,18 @@ int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt)
  */
 void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu)
 {
-	struct arm_smmu_stream *stream;
+	struct arm_smmu_master *master;
 	struct rb_node *node;
 
 	guard(mutex)(&smmu->streams_mutex);
 	for (node = rb_first(&smmu->streams); node; node = rb_next(node)) {
-		stream = rb_entry(node, struct arm_smmu_stream, node);
-		if (stream->master->vsmmu)
-			iommu_viommu_report_event(&stream->master->vsmmu->core,
-						  IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
-						  NULL, 0);
+		master = rb_entry(node, struct arm_smmu_stream, node)->master;
+		if (!master->vsmmu || !master->vdev ||
+		    master->vdev->viommu != &master->vsmmu->core)
+			continue;
+		iommu_viommu_report_event(&master->vsmmu->core,
+					  IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, NULL,
+					  0);
 	}
 }
 
