@@ -80,6 +80,20 @@ static int ioctl_readonly(int fd, unsigned long nr, const void *cmd, size_t len)
 }
 
 /* An IOAS, a device attached to it, a nest parent and a vIOMMU on that */
+#define test_viommu_setup()                                                   \
+	({                                                                    \
+		self->fd = open("/dev/iommu", O_RDWR);                        \
+		ASSERT_NE(-1, self->fd);                                      \
+		test_ioctl_ioas_alloc(&self->ioas_id);                        \
+		test_cmd_mock_domain(self->ioas_id, &self->stdev_id, NULL,    \
+				     &self->device_id);                       \
+		test_cmd_hwpt_alloc(self->device_id, self->ioas_id,           \
+				    IOMMU_HWPT_ALLOC_NEST_PARENT,             \
+				    &self->parent_id);                        \
+		test_cmd_viommu_alloc(self->device_id, self->parent_id,       \
+				      &self->viommu_id);                      \
+	})
+
 FIXTURE(viommu)
 {
 	int fd;
@@ -92,15 +106,7 @@ FIXTURE(viommu)
 
 FIXTURE_SETUP(viommu)
 {
-	self->fd = open("/dev/iommu", O_RDWR);
-	ASSERT_NE(-1, self->fd);
-	test_ioctl_ioas_alloc(&self->ioas_id);
-	test_cmd_mock_domain(self->ioas_id, &self->stdev_id, NULL,
-			     &self->device_id);
-	test_cmd_hwpt_alloc(self->device_id, self->ioas_id,
-			    IOMMU_HWPT_ALLOC_NEST_PARENT, &self->parent_id);
-	test_cmd_viommu_alloc(self->device_id, self->parent_id,
-			      &self->viommu_id);
+	test_viommu_setup();
 }
 
 FIXTURE_TEARDOWN(viommu)
@@ -855,15 +861,7 @@ FIXTURE(veventq)
 
 FIXTURE_SETUP(veventq)
 {
-	self->fd = open("/dev/iommu", O_RDWR);
-	ASSERT_NE(-1, self->fd);
-	test_ioctl_ioas_alloc(&self->ioas_id);
-	test_cmd_mock_domain(self->ioas_id, &self->stdev_id, NULL,
-			     &self->device_id);
-	test_cmd_hwpt_alloc(self->device_id, self->ioas_id,
-			    IOMMU_HWPT_ALLOC_NEST_PARENT, &self->parent_id);
-	test_cmd_viommu_alloc(self->device_id, self->parent_id,
-			      &self->viommu_id);
+	test_viommu_setup();
 	test_cmd_vdevice_alloc(self->viommu_id, self->device_id, VDEV,
 			       &self->vdevice_id);
 	test_cmd_veventq_alloc(self->viommu_id, DEPTH, &self->veventq_id,

@@ -1153,50 +1153,34 @@ TEST_F(events, stage2_is_traced)
 
 FIXTURE(pair)
 {
-	struct vm vm;
-	struct guest_dev a;
-	struct guest_dev b;
-	__u32 viommu_b;
-	struct veventq qa;
-	struct veventq qb;
+	struct guests g;
 };
 
 FIXTURE_SETUP(pair)
 {
-	struct vm *vm = &self->vm;
-	const char *why;
+	struct guests *g = &self->g;
+	const char *why = guests_init(_metadata, g, ASID);
 
-	self->qa.fd = -1;
-	self->qb.fd = -1;
-	why = guest_init_pair(_metadata, vm, &self->a, &self->b, 0);
 	if (why)
 		SKIP(return, "%s", why);
-	test_viommu_alloc(vm->fd, self->b.id, vm->s2, &self->viommu_b);
-	guest_dev_stage1(_metadata, &self->b, vm, ASID, 1);
-	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, &self->qa);
-	test_veventq_alloc(vm->fd, self->viommu_b, DEPTH, &self->qb);
+	test_veventq_alloc(g->vm.fd, g->vm.viommu, DEPTH, &g->qa);
+	test_veventq_alloc(g->vm.fd, g->viommu_b, DEPTH, &g->qb);
 }
 
 FIXTURE_TEARDOWN(pair)
 {
-	if (self->qb.fd >= 0)
-		close(self->qb.fd);
-	if (self->qa.fd >= 0)
-		close(self->qa.fd);
-	guest_dev_close(&self->b);
-	guest_dev_close(&self->a);
-	vm_close(&self->vm);
+	guests_close(&self->g);
 }
 
 TEST_F(pair, each_hears_of_its_own)
 {
-	struct guest_dev *a = &self->a, *b = &self->b;
-	struct veventq *qa = &self->qa, *qb = &self->qb;
-	struct vm *vm = &self->vm;
+	struct guest_dev *a = &self->g.a, *b = &self->g.b;
+	struct veventq *qa = &self->g.qa, *qb = &self->g.qb;
+	struct vm *vm = &self->g.vm;
 
 	/* By the same name */
 	attach_stage1(_metadata, vm, a, vm->viommu, VSID);
-	attach_stage1(_metadata, vm, b, self->viommu_b, VSID);
+	attach_stage1(_metadata, vm, b, self->g.viommu_b, VSID);
 	test_miss(qa, 0, VSID, a, 0);
 	test_silent(qb);
 	test_miss(qb, 0, VSID, b, 1);
@@ -1223,9 +1207,9 @@ TEST_F(pair, each_hears_of_its_own)
 
 TEST_F(pair, one_queue_two_devices)
 {
-	struct guest_dev *a = &self->a, *b = &self->b;
-	struct veventq *qa = &self->qa;
-	struct vm *vm = &self->vm;
+	struct guest_dev *a = &self->g.a, *b = &self->g.b;
+	struct veventq *qa = &self->g.qa;
+	struct vm *vm = &self->g.vm;
 
 	attach_stage1(_metadata, vm, a, vm->viommu, VSID);
 	attach_stage1(_metadata, vm, b, vm->viommu, OTHER_VSID);
@@ -1237,27 +1221,27 @@ TEST_F(pair, one_queue_two_devices)
 	dma_store(a, HOLE(1));
 	test_miss(qa, 2, OTHER_VSID, b, 1);
 	test_silent(qa);
-	test_silent(&self->qb);
+	test_silent(&self->g.qb);
 }
 
 /* It is the vIOMMU of the translation whose guest made the fault */
 TEST_F(pair, vdevice_of_another_viommu)
 {
-	struct veventq *qa = &self->qa, *qb = &self->qb;
-	struct guest_dev *a = &self->a;
-	struct vm *vm = &self->vm;
+	struct veventq *qa = &self->g.qa, *qb = &self->g.qb;
+	struct guest_dev *a = &self->g.a;
+	struct vm *vm = &self->g.vm;
 	__u32 hwpt;
 
 	attach_stage1(_metadata, vm, a, vm->viommu, VSID);
 	test_miss(qa, 0, VSID, a, 0);
 	test_destroy(vm->fd, a->vdev);
-	test_vdevice_alloc(vm->fd, self->viommu_b, a->id, VSID, &a->vdev);
+	test_vdevice_alloc(vm->fd, self->g.viommu_b, a->id, VSID, &a->vdev);
 	dma_store(a, HOLE(1));
 	test_silent(qa);
 	test_silent(qb);
 
 	/* And follows the device to there */
-	test_hwpt_alloc_ste(vm->fd, a->id, self->viommu_b,
+	test_hwpt_alloc_ste(vm->fd, a->id, self->g.viommu_b,
 			    smmuv3_ste_s1(a->cd), &hwpt);
 	test_attach(a, hwpt);
 	test_miss(qb, 0, VSID, a, 2);

@@ -222,6 +222,45 @@ do {									\
 	test_fault(_q, _seq, F_TRANSLATION, _sid, __va, false);		\
 } while (0)
 
+/* ---- Two guests, one SMMU ---- */
+
+/**
+ * struct guests - Two vIOMMUs, each with a device and a queue of its own
+ * @vm: memory, and the vIOMMU of @a
+ * @a: a device
+ * @b: the other one
+ * @viommu_b: vIOMMU of @b
+ * @qa: events of @a, for the test to allocate
+ * @qb: events of @b, likewise
+ */
+struct guests {
+	struct vm vm;
+	struct guest_dev a;
+	struct guest_dev b;
+	__u32 viommu_b;
+	struct veventq qa;
+	struct veventq qb;
+};
+
+/* Return: the reason for a SKIP, or NULL */
+static inline const char *guests_init(struct __test_metadata *_metadata,
+				      struct guests *g, unsigned int asid_b)
+{
+	g->qa.fd = -1;
+	g->qb.fd = -1;
+	return guest_init_apart(_metadata, &g->vm, &g->a, &g->b, asid_b,
+				&g->viommu_b);
+}
+
+static inline void guests_close(struct guests *g)
+{
+	close_fd(&g->qb.fd);
+	close_fd(&g->qa.fd);
+	guest_dev_close(&g->b);
+	guest_dev_close(&g->a);
+	vm_close(&g->vm);
+}
+
 /* ---- The host's log ---- */
 
 /* How many lines with this came since? -1: some are overwritten */

@@ -6,8 +6,6 @@
  */
 #include <endian.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "smmuv3_utils.h"
@@ -1339,14 +1337,12 @@ FIXTURE(pair)
 
 FIXTURE_SETUP(pair)
 {
-	struct vm *vm = &self->vm;
-	const char *why = guest_init_pair(_metadata, vm, &self->a, &self->b, 0);
+	/* The same VA under the same ASID leads to different pages */
+	const char *why = guest_init_apart(_metadata, &self->vm, &self->a,
+					   &self->b, ASID, &self->viommu_b);
 
 	if (why)
 		SKIP(return, "%s", why);
-	test_viommu_alloc(vm->fd, self->b.id, vm->s2, &self->viommu_b);
-	/* The same VA under the same ASID leads to different pages */
-	guest_dev_stage1(_metadata, &self->b, vm, ASID, 1);
 }
 
 FIXTURE_TEARDOWN(pair)
@@ -1581,27 +1577,17 @@ TEST_F_TIMEOUT(teardown, killed, 120)
 {
 	struct guest_dev *a = &self->a, *b = &self->b;
 	struct vm *vm = &self->vm;
-	int ready[2], status;
-	char byte = 0;
-	pid_t pid;
+	struct doomed doomed;
 
-	ASSERT_EQ(0, pipe(ready));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
+	if (doomed_start(_metadata, &doomed)) {
 		guest_start(_metadata, vm, a, b);
 		/* Dies with a transfer under way */
 		edu_start_store(&a->edu, GUEST_VA, EDU_DMA_LEN);
-		if (write(ready[1], &byte, 1) == 1)
-			for (;;)
-				pause();
-		_exit(1);
+		doomed_is_ready(&doomed);
+		for (;;)
+			pause();
 	}
-	close(ready[1]);
-	ASSERT_EQ(1, read(ready[0], &byte, 1));
-	ASSERT_EQ(0, kill(pid, SIGKILL));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_TRUE(WIFSIGNALED(status));
+	doomed_kill(_metadata, &doomed, 0);
 
 	guest_start(_metadata, vm, a, b);
 	dma_reads(a, GUEST_VA, vm_page(vm, 0));
@@ -1615,9 +1601,7 @@ TEST_F_TIMEOUT(teardown, killed_while_invalidating, 120)
 	const __u32 max = 0x80000;
 	struct vm *vm = &self->vm;
 	struct smmuv3_cmd *cmds;
-	int ready[2], status;
-	char byte = 0;
-	pid_t pid;
+	struct doomed doomed;
 	__u32 i;
 
 	cmds = mmap(NULL, max * sizeof(*cmds), PROT_READ | PROT_WRITE,
@@ -1626,13 +1610,9 @@ TEST_F_TIMEOUT(teardown, killed_while_invalidating, 120)
 	for (i = 0; i < max; i++)
 		cmds[i] = smmuv3_tlbi_nh_asid(OTHER_ASID);
 
-	ASSERT_EQ(0, pipe(ready));
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
+	if (doomed_start(_metadata, &doomed)) {
 		guest_start(_metadata, vm, a, b);
-		if (write(ready[1], &byte, 1) != 1)
-			_exit(1);
+		doomed_is_ready(&doomed);
 		for (;;) {
 			__u32 num = max;
 
@@ -1642,12 +1622,7 @@ TEST_F_TIMEOUT(teardown, killed_while_invalidating, 120)
 				_exit(2);
 		}
 	}
-	close(ready[1]);
-	ASSERT_EQ(1, read(ready[0], &byte, 1));
-	usleep(20000);
-	ASSERT_EQ(0, kill(pid, SIGKILL));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_TRUE(WIFSIGNALED(status));
+	doomed_kill(_metadata, &doomed, 20000);
 
 	guest_start(_metadata, vm, a, b);
 	munmap(cmds, max * sizeof(*cmds));

@@ -7,7 +7,9 @@
 #define SELFTEST_IOMMU_SMMUV3_UTILS_H
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 
 #include "../kselftest_harness.h"
 #include "lib/edu.h"
@@ -25,6 +27,9 @@
 #define NR_DATA		16
 #define MSI_WINDOW	0x8000000ULL
 #define MSI_WINDOW_SIZE	0x100000ULL
+
+/* The how manieth edu device is the one with a reset, behind its own port */
+#define EDU_WITH_RESET	4
 
 /* Where stage 1 puts data: nowhere near an IPA, and above 32 bits */
 #define GUEST_VA	0x765432000000ULL
@@ -453,6 +458,73 @@ static inline const char *guest_init_pair(struct __test_metadata *_metadata,
 	if (!why)
 		guest_dev_open(_metadata, b, vm, index + 1);
 	return why;
+}
+
+/* The first two edu devices, @b on a vIOMMU of its own and with data page 1 */
+static inline const char *guest_init_apart(struct __test_metadata *_metadata,
+					   struct vm *vm, struct guest_dev *a,
+					   struct guest_dev *b,
+					   unsigned int asid_b,
+					   __u32 *viommu_b)
+{
+	const char *why = guest_init_pair(_metadata, vm, a, b, 0);
+
+	if (why)
+		return why;
+	test_viommu_alloc(vm->fd, b->id, vm->s2, viommu_b);
+	guest_dev_stage1(_metadata, b, vm, asid_b, 1);
+	return NULL;
+}
+
+/* ---- What is taken away ---- */
+
+/* What is closed already is -1 */
+static inline void close_fd(int *fd)
+{
+	close(*fd);
+	*fd = -1;
+}
+
+/**
+ * struct doomed - A process that is killed in the middle of its work
+ * @pid: the process
+ * @ready: where it says that it is there
+ */
+struct doomed {
+	pid_t pid;
+	int ready[2];
+};
+
+/* Return: true in the process, which must not go on behind that */
+static inline bool doomed_start(struct __test_metadata *_metadata,
+				struct doomed *d)
+{
+	ASSERT_EQ(0, pipe(d->ready));
+	d->pid = fork();
+	ASSERT_LE(0, d->pid);
+	return !d->pid;
+}
+
+static inline void doomed_is_ready(struct doomed *d)
+{
+	if (write(d->ready[1], "", 1) != 1)
+		_exit(1);
+}
+
+/* Kill it @usec after it was ready */
+static inline void doomed_kill(struct __test_metadata *_metadata,
+			       struct doomed *d, unsigned int usec)
+{
+	int status;
+	char byte;
+
+	close(d->ready[1]);
+	ASSERT_EQ(1, read(d->ready[0], &byte, 1));
+	close(d->ready[0]);
+	usleep(usec);
+	ASSERT_EQ(0, kill(d->pid, SIGKILL));
+	ASSERT_EQ(d->pid, waitpid(d->pid, &status, 0));
+	ASSERT_TRUE(WIFSIGNALED(status));
 }
 
 /* The device's first MSI as an eventfd; wait for it, or for its absence */

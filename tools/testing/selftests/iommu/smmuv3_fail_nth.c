@@ -1,0 +1,546 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Each allocation on the way of the ioctls that nesting is made of fails, and
+ * each copy from and to user memory, with a device behind an SMMUv3. First this
+ * one alone, then it and all allocations from slabs behind it: there are those
+ * that are tried twice.
+ *
+ * What failed has left nothing behind: all rounds of a test are on one iommufd,
+ * with the same device and virtual StreamID, and destroy what they made. In the
+ * end the device moves the right bytes, and nothing holds what it was all made
+ * on. Lost memory is for a debug kernel to see.
+ */
+#include "iommufd_fail_nth.h"
+#include "smmuv3_events.h"
+
+#define FAILSLAB	"/sys/kernel/debug/failslab/"
+#define FAIL_PAGE_ALLOC	"/sys/kernel/debug/fail_page_alloc/"
+
+/* Debug kernels, slow machines */
+#define TIMEOUT		240
+
+/* On both sides of 1 GiB, so that it needs tables of its own */
+#define NEW_IPA		0x17fff0000ULL
+#define NEW_LEN		0x20000UL
+
+#define NR_CMDS		200
+
+/*
+ * What one entry of the kernel's set of VMIDs has room for, less 0 and the two
+ * of the fixture: the next VMID needs memory to be kept in
+ */
+#define NR_CROWD	(1024 - 3)
+#define PARENT_VIOMMUS	32
+
+/**
+ * struct guest - A guest, and what a round has made of it
+ * @vm: the guest
+ * @dev: its device
+ * @home: what is attached between rounds, if anything
+ * @attached: what the round has attached to last
+ * @ids: objects, in the order in which they were made
+ * @nr_ids: how many there are
+ * @fd: a file that a round has got
+ * @next_fd: the least descriptor that is free between rounds
+ */
+struct guest {
+	struct vm vm;
+	struct guest_dev dev;
+	__u32 home;
+	__u32 attached;
+	__u32 ids[8];
+	unsigned int nr_ids;
+	int fd;
+	int next_fd;
+};
+
+/* ---- Rounds: 0, or the -errno of what failed ---- */
+
+static __u32 *new_id(struct guest *g)
+{
+	return &g->ids[g->nr_ids];
+}
+
+static int keep(struct guest *g, int ret)
+{
+	g->nr_ids += !ret;
+	return ret;
+}
+
+static int attach(struct guest *g, __u32 id)
+{
+	int ret = vfio_pci_attach(&g->dev.pci, id);
+
+	if (!ret)
+		g->attached = id;
+	return ret;
+}
+
+static int detach(struct guest *g)
+{
+	int ret = vfio_pci_detach(&g->dev.pci);
+
+	if (!ret)
+		g->attached = 0;
+	return ret;
+}
+
+/* What was made last. Whoever is short of memory can destroy something */
+static int destroy(struct guest *g)
+{
+	int ret = iommufd_destroy(g->vm.fd, g->ids[g->nr_ids - 1]);
+
+	g->nr_ids -= !ret;
+	return ret == -ENOMEM ? -EPROTO : ret;
+}
+
+static int hw_info(struct guest *g)
+{
+	struct iommu_hw_info_arm_smmuv3 info;
+	__u32 len = sizeof(info), type;
+
+	return iommufd_hw_info(g->vm.fd, g->dev.id, &type, &info, &len, NULL);
+}
+
+static int fault_queue(struct guest *g)
+{
+	struct iommu_fault_alloc cmd = { .size = sizeof(cmd) };
+	int ret = iommufd_cmd(g->vm.fd, IOMMU_FAULT_QUEUE_ALLOC, &cmd);
+
+	if (ret)
+		return ret;
+	*new_id(g) = cmd.out_fault_id;
+	g->fd = cmd.out_fault_fd;
+	return keep(g, 0);
+}
+
+static int pgtable(struct guest *g, __u32 stage)
+{
+	const struct iommu_hwpt_arm_smmuv3_pgtable data = { .stage = stage };
+	__u32 *id = new_id(g);
+	int ret;
+
+	ret = keep(g, iommufd_hwpt_alloc_data(g->vm.fd, g->dev.id, g->vm.ioas,
+					      0,
+					      IOMMU_HWPT_DATA_ARM_SMMUV3_PGTABLE,
+					      &data, sizeof(data), id));
+	ret = ret ?: attach(g, *id);
+	return ret ?: detach(g);
+}
+
+static int stage1(struct guest *g)
+{
+	return pgtable(g, 1);
+}
+
+static int stage2(struct guest *g)
+{
+	return pgtable(g, 2);
+}
+
+static int nest_parent(struct guest *g)
+{
+	return keep(g, iommufd_hwpt_alloc(g->vm.fd, g->dev.id, g->vm.ioas,
+					  IOMMU_HWPT_ALLOC_NEST_PARENT,
+					  new_id(g)));
+}
+
+static int viommu(struct guest *g)
+{
+	return keep(g, iommufd_viommu_alloc(g->vm.fd, g->dev.id, g->vm.s2,
+					    IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+					    new_id(g)));
+}
+
+static int vdevice(struct guest *g)
+{
+	return keep(g, iommufd_vdevice_alloc(g->vm.fd, g->vm.viommu, g->dev.id,
+					     VSID, new_id(g)));
+}
+
+static int nested(struct guest *g)
+{
+	const struct iommu_hwpt_arm_smmuv3 stes[] = {
+		smmuv3_ste_s1(g->dev.cd), smmuv3_ste_bypass(),
+		smmuv3_ste_abort(),
+	};
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < ARRAY_SIZE(stes); i++)
+		ret = keep(g, iommufd_hwpt_alloc_ste(g->vm.fd, g->dev.id,
+						     g->vm.viommu, stes[i],
+						     new_id(g)));
+	return ret;
+}
+
+static int attaching(struct guest *g)
+{
+	const __u32 *hwpts = new_id(g);
+	int ret;
+
+	ret = nested(g);
+	ret = ret ?: vdevice(g);
+	ret = ret ?: attach(g, g->vm.s2);
+	ret = ret ?: attach(g, hwpts[0]);
+	ret = ret ?: attach(g, hwpts[1]);
+	ret = ret ?: attach(g, hwpts[0]);
+	ret = ret ?: attach(g, g->vm.s2);
+	/* Last, as undo() sees by DMA that the old one is in place */
+	ret = ret ?: attach(g, hwpts[2]);
+	return ret ?: detach(g);
+}
+
+static int veventq(struct guest *g)
+{
+	struct veventq q;
+	int ret = veventq_alloc(g->vm.fd, g->vm.viommu, 64, &q);
+
+	if (ret)
+		return ret;
+	*new_id(g) = q.id;
+	g->fd = q.fd;
+	return keep(g, 0);
+}
+
+static int invalidate(struct guest *g)
+{
+	struct smmuv3_cmd cmds[NR_CMDS];
+	__u32 num = NR_CMDS;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < NR_CMDS; i++)
+		cmds[i] = i % 2 ? smmuv3_cfgi_cd(VSID, 0, true) :
+				  smmuv3_tlbi_nh_va(ASID, GUEST_VA, true);
+	ret = vdevice(g);
+	ret = ret ?: iommufd_invalidate(g->vm.fd, g->vm.viommu,
+					IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+					cmds, sizeof(cmds[0]), &num);
+	return !ret && num != NR_CMDS ? -EPROTO : ret;
+}
+
+static int mapping(struct guest *g)
+{
+	int ret = iommufd_ioas_map(g->vm.fd, g->vm.ioas, g->vm.tables.va,
+				   NEW_LEN, NEW_IPA, READABLE | WRITEABLE);
+
+	return ret ?: vm_unmap(&g->vm, NEW_IPA, NEW_LEN);
+}
+
+static int destroying(struct guest *g)
+{
+	int ret;
+
+	ret = nested(g);
+	ret = ret ?: vdevice(g);
+	ret = ret ?: attach(g, g->ids[0]);
+	ret = ret ?: detach(g);
+	while (!ret && g->nr_ids)
+		ret = destroy(g);
+	return ret;
+}
+
+/* The device has an MSI, whose doorbell each nest parent needs */
+static int doorbell(struct guest *g)
+{
+	const __u32 *id = new_id(g);
+	int ret;
+
+	ret = nest_parent(g);
+	ret = ret ?: attach(g, *id);
+	return ret ?: attach(g, g->home);
+}
+
+/* ---- All of them ---- */
+
+FIXTURE(fail_nth)
+{
+	struct guest g;
+};
+
+/*
+ * @round: what is to be done with one failure
+ * @nested: there is a vIOMMU
+ * @tables: page tables are allocated, which are single pages
+ * @needs: a bit of IDR0
+ * @crowded: a VMID more needs memory
+ * @msi: the device has one
+ */
+FIXTURE_VARIANT(fail_nth)
+{
+	int (*round)(struct guest *g);
+	bool nested;
+	bool tables;
+	__u64 needs;
+	bool crowded;
+	bool msi;
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, hw_info)
+{
+	.round = hw_info,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, fault_queue)
+{
+	.round = fault_queue,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, stage1)
+{
+	.round = stage1,
+	.tables = true,
+	.needs = IDR0_S1P,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, stage2)
+{
+	.round = stage2,
+	.tables = true,
+	.needs = IDR0_S2P,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, nest_parent)
+{
+	.round = nest_parent,
+	.tables = true,
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, viommu)
+{
+	.round = viommu,
+	.nested = true,
+	.crowded = true,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, vdevice)
+{
+	.round = vdevice,
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, nested)
+{
+	.round = nested,
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, attaching)
+{
+	.round = attaching,
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, veventq)
+{
+	.round = veventq,
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, invalidate)
+{
+	.round = invalidate,
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, mapping)
+{
+	.round = mapping,
+	.tables = true,
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, destroying)
+{
+	.round = destroying,
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, doorbell)
+{
+	.round = doorbell,
+	.tables = true,
+	.nested = true,
+	.msi = true,
+};
+
+FIXTURE_SETUP(fail_nth)
+{
+	struct guest *g = &self->g;
+	struct guest_dev *dev = &g->dev;
+	struct vm *vm = &g->vm;
+	const char *why;
+
+	if (!have_fault_injection ||
+	    writeat(AT_FDCWD, FAILSLAB "task-filter", "Y") ||
+	    writeat(AT_FDCWD, FAILSLAB "times", "-1") ||
+	    writeat(AT_FDCWD, FAILSLAB "probability", "100"))
+		SKIP(return, "no fault injection in the kernel");
+	/*
+	 * Slabs are made of pages as well, but not in each round, and what
+	 * comes behind would not be the nth any more. So only where needed.
+	 */
+	writeat(AT_FDCWD, FAIL_PAGE_ALLOC "min-order",
+		variant->tables ? "0" : "99");
+	why = variant->nested ? guest_init_nested(_metadata, vm, dev, 0) :
+				guest_init(_metadata, vm, dev, 0);
+	if (!why && (dev->info.idr[0] & variant->needs) != variant->needs)
+		why = "the SMMU lacks that stage";
+	if (why)
+		SKIP(return, "%s", why);
+	/* Memory of this process is not what is to fail */
+	ASSERT_EQ(0, madvise(vm->tables.va, TABLES_SIZE,
+			     MADV_POPULATE_WRITE));
+	ASSERT_EQ(0, madvise(vm->data, NR_DATA * vm->page,
+			     MADV_POPULATE_WRITE));
+	g->fd = -1;
+}
+
+FIXTURE_TEARDOWN(fail_nth)
+{
+	guest_dev_close(&self->g.dev);
+	vm_close(&self->g.vm);
+}
+
+/* vIOMMUs, and the nest parents for that many, which have a VMID each, too */
+static void crowd(struct __test_metadata *_metadata, struct guest *g)
+{
+	__u32 ioas, parent, id;
+	unsigned int i;
+
+	FACT(iommufd_ioas_alloc(g->vm.fd, &ioas));
+	for (i = 0; i < NR_CROWD; i++) {
+		if (i % (1 + PARENT_VIOMMUS))
+			test_viommu_alloc(g->vm.fd, g->dev.id, parent, &id);
+		else
+			test_hwpt_alloc(g->vm.fd, g->dev.id, ioas,
+					IOMMU_HWPT_ALLOC_NEST_PARENT, &parent);
+	}
+}
+
+/* The least that is free */
+static int next_fd(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+static void undo(struct __test_metadata *_metadata, struct guest *g, int ret)
+{
+	int fd = g->vm.fd;
+
+	/* A device whose HWPT can't be replaced keeps the one it has */
+	if (ret && ret != -EFAULT && g->attached) {
+		test_err_destroy(EBUSY, fd, g->attached);
+		dma_prime(&g->dev);
+	}
+	if (g->home)
+		FACT(attach(g, g->home));
+	else
+		FACT(detach(g));
+	/* It may have been done, and user space could not be told */
+	if (vm_unmap(&g->vm, NEW_IPA, NEW_LEN) != -ENOENT)
+		FACT_IS(-ENOENT, vm_unmap(&g->vm, NEW_IPA, NEW_LEN));
+	close_fd(&g->fd);
+	while (g->nr_ids)
+		FACT(destroy(g));
+	FACT_IS(g->next_fd, next_fd());
+}
+
+/* CONFIG_IOMMUFD_TEST: finding an object fails as well, which may be EINVAL */
+static bool is_injected(int ret)
+{
+	return ret == -ENOMEM || ret == -EFAULT || ret == -ENOENT ||
+	       ret == -EINVAL;
+}
+
+/*
+ * What comes behind the nth failure is left to failslab, which fails whatever a
+ * process allocates that asks for it here. To say so can fail itself.
+ */
+static void make_it_fail(struct __test_metadata *_metadata, int fd,
+			 const char *val)
+{
+	if (pwrite(fd, val, 1, 0) != 1)
+		ASSERT_EQ(1, pwrite(fd, val, 1, 0));
+}
+
+static void sweep(struct __test_metadata *_metadata, struct guest *g,
+		  int (*round)(struct guest *g), bool lasting)
+{
+	struct fail_nth_state nth = {};
+	unsigned int failed = 0;
+	bool more;
+	int ret;
+	int fd;
+
+	fail_nth_first(_metadata, &nth);
+	fd = open("/proc/self/make-it-fail", O_RDWR);
+	ASSERT_LE(0, fd);
+	g->next_fd = next_fd();
+	do {
+		__fail_nth_enable(_metadata, &nth);
+		if (lasting && nth.iteration)
+			make_it_fail(_metadata, fd, "1");
+		ret = round(g);
+		make_it_fail(_metadata, fd, "0");
+		more = fail_nth_next(_metadata, &nth);
+		if (!is_injected(ret))
+			FACT_IS(0, ret)
+				TH_LOG("round %u", nth.iteration);
+		failed += !!ret;
+		undo(_metadata, g, ret);
+	} while (more);
+	TH_LOG("%u rounds, %u failed", nth.iteration, failed);
+	FACT_IS(0, ret);
+	ASSERT_LT(0, failed);
+	close(fd);
+	close(nth.proc_fd);
+}
+
+TEST_F_TIMEOUT(fail_nth, sweep, TIMEOUT)
+{
+	struct guest *g = &self->g;
+	struct guest_dev *dev = &g->dev;
+	struct vm *vm = &g->vm;
+	int efd = -1;
+
+	if (variant->crowded)
+		crowd(_metadata, g);
+	if (variant->msi) {
+		efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		ASSERT_LE(0, efd);
+		g->home = vm->s2;
+		FACT(attach(g, g->home));
+		FACT(vfio_pci_set_msi(&dev->pci, efd));
+	}
+	sweep(_metadata, g, variant->round, false);
+	sweep(_metadata, g, variant->round, true);
+	if (variant->msi) {
+		ASSERT_TRUE(msi_arrives(dev, efd, MSI_WAIT_MSEC));
+		FACT(vfio_pci_set_msi(&dev->pci, -1));
+		close(efd);
+		test_detach(dev);
+	}
+	if (variant->nested) {
+		attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+		dma_writes(dev, GUEST_VA, vm_page(vm, 0));
+		test_detach(dev);
+		test_destroy(vm->fd, dev->hwpt);
+		test_destroy(vm->fd, dev->vdev);
+		test_destroy(vm->fd, vm->viommu);
+		test_destroy(vm->fd, vm->s2);
+	} else {
+		test_attach(dev, vm->ioas);
+		dma_prime(dev);
+		dma_writes(dev, vm_ipa(vm, 0), vm_page(vm, 0));
+		test_detach(dev);
+	}
+	test_destroy(vm->fd, vm->ioas);
+}
+
+TEST_HARNESS_MAIN

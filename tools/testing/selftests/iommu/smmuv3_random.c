@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Everything that can be done with a vIOMMU and what is on it, at random, by
+ * processes that have a device each and are killed all the time, while devices
+ * are unbound from their driver and bound again. In the end nothing holds
+ * anything, and the devices move the right bytes for another guest. Use after
+ * free, leaks and locking are for a debug kernel to see.
+ *
+ * STRESS_SEC sets for how long this goes on; with the STRESS_SEED that it
+ * printed, its processes draw the same numbers again.
+ */
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "smmuv3_events.h"
+
+#define RANDOM_SEC	15
+#define TIMEOUT		240
+#define NR_WORKERS	3
+#define NR_IDS		4
+
+/* Shallow, for it has to overflow */
+#define DEPTH		2
+
+enum kind { S2, VIOMMU, HWPT, VDEV, VEVENTQ, NR_KINDS };
+
+/* What the processes share: ids, some of which are out of date */
+struct commons {
+	struct vm vm;
+	__u32 ids[NR_KINDS][NR_IDS];
+	unsigned long done;
+	unsigned long refused;
+	bool stop;
+};
+
+/* A process with a device of its own */
+struct worker {
+	struct commons *c;
+	struct guest_dev dev;
+	struct veventq q;
+	__u32 vsid;
+	unsigned int rand;
+};
+
+static unsigned int draw(struct worker *w, unsigned int nr)
+{
+	return rand_r(&w->rand) % nr;
+}
+
+static __u32 *draw_id(struct worker *w, enum kind kind)
+{
+	return &w->c->ids[kind][draw(w, NR_IDS)];
+}
+
+static int worker_open(struct worker *w)
+{
+	struct vfio_pci *pci = &w->dev.pci;
+	int ret;
+
+	guest_dev_close(&w->dev);
+	ret = vfio_pci_open(pci);
+	ret = ret ?: vfio_pci_bind_iommufd(pci, w->c->vm.fd);
+	ret = ret ?: vfio_pci_map_bar0(pci);
+	ret = ret ?: vfio_pci_set_master(pci);
+	w->dev.edu.bar = pci->bar0;
+	return ret;
+}
+
+static int worker_veventq(struct worker *w)
+{
+	int ret;
+
+	close_fd(&w->q.fd);
+	ret = veventq_alloc(w->c->vm.fd, *draw_id(w, VIOMMU), DEPTH, &w->q);
+	if (!ret)
+		*draw_id(w, VEVENTQ) = w->q.id;
+	return ret;
+}
+
+static int worker_invalidate(struct worker *w)
+{
+	struct smmuv3_cmd cmds[256];
+	__u32 num = ARRAY_SIZE(cmds);
+	unsigned int i;
+
+	for (i = 0; i < num; i++)
+		cmds[i] = i % 2 ? smmuv3_cfgi_cd(w->vsid, 0, true) :
+				  smmuv3_tlbi_nh_asid(w->dev.asid);
+	return iommufd_invalidate(w->c->vm.fd, *draw_id(w, VIOMMU),
+				  IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+				  cmds, sizeof(cmds[0]), &num);
+}
+
+static int worker_act(struct worker *w)
+{
+	const __u64 ipa = vm_ipa(&w->c->vm, NR_DATA);
+	struct vfio_pci *pci = &w->dev.pci;
+	struct vm *vm = &w->c->vm;
+
+	switch (draw(w, 16)) {
+	case 0:
+		return worker_open(w);
+	case 1:
+		return vfio_pci_reset(pci);
+	case 2:
+		return iommufd_hwpt_alloc(vm->fd, pci->dev_id, vm->ioas,
+					  IOMMU_HWPT_ALLOC_NEST_PARENT,
+					  draw_id(w, S2));
+	case 3:
+		return iommufd_viommu_alloc(vm->fd, pci->dev_id,
+					    *draw_id(w, S2),
+					    IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+					    draw_id(w, VIOMMU));
+	case 4 ... 5:
+		return iommufd_hwpt_alloc_ste(vm->fd, pci->dev_id,
+					      *draw_id(w, VIOMMU),
+					      smmuv3_ste_s1(w->dev.cd),
+					      draw_id(w, HWPT));
+	case 6 ... 7:
+		return iommufd_vdevice_alloc(vm->fd, *draw_id(w, VIOMMU),
+					     pci->dev_id, w->vsid,
+					     draw_id(w, VDEV));
+	case 8:
+		return worker_veventq(w);
+	case 9 ... 10:
+		return vfio_pci_attach(pci, *draw_id(w, HWPT));
+	case 11:
+		return vfio_pci_attach(pci, *draw_id(w, S2));
+	case 12:
+		return worker_invalidate(w);
+	case 13:
+		if (!pci->bar0)
+			return -EBADF;
+		edu_start_store(&w->dev.edu, draw(w, 2) ? GUEST_VA : HOLE(0),
+				ONE_ACCESS);
+		return 0;
+	case 14:
+		/* Stage 2 changes under all vIOMMUs on it */
+		return draw(w, 2) ? vm_map(vm, 8, ipa, READABLE | WRITEABLE) :
+				    vm_unmap(vm, ipa, vm->page);
+	default:
+		return iommufd_destroy(vm->fd, *draw_id(w, draw(w, NR_KINDS)));
+	}
+}
+
+static bool is_stopped(struct commons *c)
+{
+	return __atomic_load_n(&c->stop, __ATOMIC_RELAXED);
+}
+
+static int worker_main(struct worker *w)
+{
+	/* An id may be of another kind by now, so much can be wrong with it */
+	static const int refusals[] = {
+		EAGAIN, EBADF, EBUSY, EEXIST, EINVAL, EIO, ENODEV, ENOENT,
+		EOPNOTSUPP,
+	};
+	unsigned int i;
+
+	while (!is_stopped(w->c)) {
+		int ret = worker_act(w);
+
+		__atomic_add_fetch(ret ? &w->c->refused : &w->c->done, 1,
+				   __ATOMIC_RELAXED);
+		for (i = 0; ret && -ret != refusals[i]; i++)
+			if (i + 1 == ARRAY_SIZE(refusals))
+				return -ret;
+	}
+	return 0;
+}
+
+/* Has no device, so that nobody whom it waits for waits for it */
+static int unbinder_main(struct worker *w)
+{
+	while (!is_stopped(w->c)) {
+		struct vfio_pci pci = w[rand() % NR_WORKERS].dev.pci;
+
+		if (vfio_pci_give_back(&pci) || vfio_pci_take(&pci))
+			return 1;
+		usleep(100000);
+	}
+	return 0;
+}
+
+static pid_t start(int (*fn)(struct worker *w), struct worker *w)
+{
+	pid_t pid;
+
+	/* The successor of one that was killed draws other numbers */
+	w->rand++;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(fn(w));
+	}
+	return pid;
+}
+
+/* Return: how many can't be destroyed, even after those that hold them */
+static unsigned int destroy_all(int fd)
+{
+	unsigned int i, left;
+	__u32 id;
+
+	for (i = 0; i < NR_KINDS; i++)
+		for (id = 1, left = 0; id < 10000; id++)
+			left += iommufd_destroy(fd, id) == -EBUSY;
+	return left;
+}
+
+static long env_number(const char *name, long otherwise)
+{
+	const char *val = getenv(name);
+
+	return val ? strtol(val, NULL, 0) : otherwise;
+}
+
+FIXTURE(random)
+{
+	struct vm vm;
+	struct guest_dev devs[NR_WORKERS];
+};
+
+/* Those that tell whether there is something to test; they make way then */
+FIXTURE_SETUP(random)
+{
+	const char *why = guest_dev_why_not(EDU_WITH_RESET);
+
+	why = why ?: guest_init_nested(_metadata, &self->vm, self->devs, 0);
+	if (why)
+		SKIP(return, "%s", why);
+	guest_dev_close(self->devs);
+	vm_close(&self->vm);
+}
+
+FIXTURE_TEARDOWN(random)
+{
+}
+
+TEST_F_TIMEOUT(random, all, TIMEOUT)
+{
+	static const unsigned int devs[NR_WORKERS] = { 0, 1, EDU_WITH_RESET };
+	const unsigned int seed = env_number("STRESS_SEED", time(NULL));
+	const time_t sec = env_number("STRESS_SEC", RANDOM_SEC);
+	pid_t pids[NR_WORKERS], unbinder;
+	struct worker w[NR_WORKERS] = {};
+	struct guest_dev *dev = self->devs;
+	struct vm *vm = &self->vm;
+	unsigned int i, kills = 0;
+	struct commons *c;
+	int status;
+	time_t end;
+
+	TH_LOG("STRESS_SEED=%u STRESS_SEC=%ld", seed, (long)sec);
+	srand(seed);
+	c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, c);
+	vm_init(_metadata, &c->vm);
+	for (i = 0; i < NR_WORKERS; i++) {
+		w[i].c = c;
+		w[i].q.fd = -1;
+		w[i].vsid = VSID + i;
+		w[i].rand = rand();
+		guest_dev_open(_metadata, &w[i].dev, &c->vm, devs[i]);
+		guest_dev_stage1(_metadata, &w[i].dev, &c->vm, ASID + i, i);
+		guest_dev_close(&w[i].dev);
+	}
+	for (i = 0; i < NR_WORKERS; i++)
+		pids[i] = start(worker_main, &w[i]);
+	unbinder = start(unbinder_main, w);
+
+	for (end = time(NULL) + sec; time(NULL) < end; kills++) {
+		usleep(rand() % 500000);
+		i = rand() % NR_WORKERS;
+		ASSERT_EQ(0, kill(pids[i], SIGKILL));
+		ASSERT_EQ(pids[i], waitpid(pids[i], &status, 0));
+		ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+			TH_LOG("status %#x", status);
+		pids[i] = start(worker_main, &w[i]);
+	}
+	__atomic_store_n(&c->stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < NR_WORKERS; i++) {
+		ASSERT_EQ(pids[i], waitpid(pids[i], &status, 0));
+		ASSERT_EQ(0, status);
+	}
+	ASSERT_EQ(unbinder, waitpid(unbinder, &status, 0));
+	ASSERT_EQ(0, status);
+	TH_LOG("%lu done, %lu refused, %u killed", c->done, c->refused, kills);
+	ASSERT_LT(kills, c->done);
+
+	/* Nobody holds anything any more */
+	ASSERT_EQ(0, destroy_all(c->vm.fd));
+	vm_close(&c->vm);
+	ASSERT_EQ(NULL, guest_init_nested(_metadata, vm, dev, devs[0]));
+	for (i = 0; i < NR_WORKERS; i++, dev++) {
+		if (i)
+			guest_dev_open(_metadata, dev, vm, devs[i]);
+		guest_dev_stage1(_metadata, dev, vm, ASID + i, i);
+		attach_stage1(_metadata, vm, dev, vm->viommu, VSID + i);
+		dma_writes(dev, GUEST_VA, vm_page(vm, i));
+		dma_reads(dev, GUEST_VA, vm_page(vm, i));
+	}
+	while (dev-- != self->devs)
+		guest_dev_close(dev);
+	vm_close(vm);
+}
+
+TEST_HARNESS_MAIN
