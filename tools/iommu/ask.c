@@ -17,10 +17,7 @@
 
 #include "device.h"
 
-/* Ioctls that the header of this kernel does not name */
-#ifndef IOMMU_IOAS_MAP_FILE
-#define IOMMU_IOAS_MAP_FILE	_IO(IOMMUFD_TYPE, 0x8f)
-#endif
+/* The ioctl that the header of this kernel does not name */
 #ifndef IOMMU_HW_QUEUE_ALLOC
 #define IOMMU_HW_QUEUE_ALLOC	_IO(IOMMUFD_TYPE, 0x94)
 #endif

@@ -3,6 +3,8 @@
  * An SMMUv3 that does not nest, for want of a stage or of cacheability: all but
  * nesting works as usual, and what is missing is refused, not replaced.
  */
+#include <sys/syscall.h>
+
 #include "smmuv3_utils.h"
 
 FIXTURE(plain)
@@ -126,6 +128,34 @@ TEST_F(plain, read_only_mapping)
 	dma_prime(dev);
 	dma_reads(dev, iova, vm_page(vm, 1));
 	dma_write_blocked(dev, iova, vm_page(vm, 1));
+}
+
+/* Memory by its file descriptor, which need not be mapped by anybody */
+TEST_F(plain, memfd)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+	__u64 iova = vm_ipa(vm, NR_DATA);
+	int fd = syscall(__NR_memfd_create, "guest", 0);
+	void *mem;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, 3 * vm->page));
+	FACT(iommufd_ioas_map_file(vm->fd, vm->ioas, fd, vm->page, vm->page,
+				   iova, READABLE | WRITEABLE));
+	test_attach(dev, vm->ioas);
+	/* Only now, and not what is at the start of the file */
+	mem = mmap(NULL, vm->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   vm->page);
+	ASSERT_NE(MAP_FAILED, mem);
+	close(fd);
+	dma_prime(dev);
+	dma_writes(dev, iova, mem);
+	dma_reads(dev, iova, mem);
+	test_ioas_unmap(vm, iova, vm->page);
+	dma_write_blocked(dev, iova, mem);
+	dma_read_blocked(dev, iova, mem);
+	munmap(mem, vm->page);
 }
 
 TEST_F(plain, viommu_refused)

@@ -54,6 +54,22 @@ int iommufd_ioas_map(int fd, __u32 ioas_id, const void *va, __u64 length,
 	return iommufd_cmd(fd, IOMMU_IOAS_MAP, &cmd);
 }
 
+int iommufd_ioas_map_file(int fd, __u32 ioas_id, int memfd, __u64 start,
+			  __u64 length, __u64 iova, __u32 prot)
+{
+	struct iommu_ioas_map_file cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | prot,
+		.ioas_id = ioas_id,
+		.fd = memfd,
+		.start = start,
+		.length = length,
+		.iova = iova,
+	};
+
+	return iommufd_cmd(fd, IOMMU_IOAS_MAP_FILE, &cmd);
+}
+
 int iommufd_ioas_unmap(int fd, __u32 ioas_id, __u64 iova, __u64 length)
 {
 	struct iommu_ioas_unmap cmd = {

@@ -26,6 +26,9 @@ int iommufd_ioas_alloc(int fd, __u32 *ioas_id);
 /* @prot: IOMMU_IOAS_MAP_READABLE, IOMMU_IOAS_MAP_WRITEABLE or both */
 int iommufd_ioas_map(int fd, __u32 ioas_id, const void *va, __u64 length,
 		     __u64 iova, __u32 prot);
+/* The same with memory that is @start bytes into the file @memfd */
+int iommufd_ioas_map_file(int fd, __u32 ioas_id, int memfd, __u64 start,
+			  __u64 length, __u64 iova, __u32 prot);
 int iommufd_ioas_unmap(int fd, __u32 ioas_id, __u64 iova, __u64 length);
 
 /* @num: in: room in @ranges, out: ranges that there are, also on -EMSGSIZE */
