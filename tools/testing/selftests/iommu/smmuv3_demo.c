@@ -36,11 +36,15 @@
 #define GUEST_VA	0x765432000000ULL
 #define ASID		42
 #define VSID		0x10
+#define UNMAPPED_VA	(GUEST_VA + 0x40000000ULL)
+
+/* Event, 7.3.13 */
+#define F_TRANSLATION	0x10
 
 /* Where no guest is: a page table of the kernel's, in a shape of ours */
 #define WRITE_ONLY_IOVA	0x200000ULL
 
-#define MSI_WAIT_MSEC	2000
+#define WAIT_MSEC	2000
 
 static struct vfio_pci pci;
 static struct edu edu;
@@ -138,9 +142,9 @@ static void expect_msi(int efd, const char *when)
 	__u64 count = 0;
 
 	edu_irq_raise(&edu);
-	if (poll(&pfd, 1, MSI_WAIT_MSEC) != 1 ||
+	if (poll(&pfd, 1, WAIT_MSEC) != 1 ||
 	    read(efd, &count, sizeof(count)) != sizeof(count))
-		die("no MSI within %d ms %s", MSI_WAIT_MSEC, when);
+		die("no MSI within %d ms %s", WAIT_MSEC, when);
 	edu_irq_ack(&edu);
 	printf("   MSI received %s\n", when);
 }
@@ -359,6 +363,41 @@ static void send_command(int fd, __u32 viommu, const char *name,
 	       (unsigned long long)le64toh(cmd.dw[1]));
 }
 
+static void show_event(int fd, __u32 viommu)
+{
+	struct {
+		struct iommu_vevent_header header;
+		struct iommu_vevent_arm_smmuv3 event;
+	} record;
+	struct pollfd pfd = { .events = POLLIN };
+	__u32 veventq;
+	__u64 evt[3];
+	int i;
+
+	must(iommufd_veventq_alloc(fd, viommu, IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+				   16, &veventq, &pfd.fd),
+	     "IOMMU_VEVENTQ_ALLOC");
+	printf("   vEVENTQ %u: the events of vIOMMU %u, 16 at a time\n", veventq,
+	       viommu);
+
+	must(edu_store(&edu, UNMAPPED_VA, 4), "DMA write");
+	if (poll(&pfd, 1, WAIT_MSEC) != 1 ||
+	    read(pfd.fd, &record, sizeof(record)) != sizeof(record))
+		die("no event within %d ms", WAIT_MSEC);
+	for (i = 0; i < 3; i++)
+		evt[i] = le64toh(record.event.evt[i]);
+	printf("   event %#llx, number %u: StreamID %#llx, VA %#llx\n",
+	       evt[0] & 0xff, record.header.sequence, evt[0] >> 32, evt[2]);
+	if (record.header.flags || (evt[0] & 0xff) != F_TRANSLATION ||
+	    evt[0] >> 32 != VSID || evt[2] != UNMAPPED_VA)
+		die("expected event %#x of StreamID %#x at VA %#llx",
+		    F_TRANSLATION, VSID, UNMAPPED_VA);
+
+	/* DESTROY is refused while the file descriptor is open */
+	close(pfd.fd);
+	must(iommufd_destroy(fd, veventq), "IOMMU_DESTROY of the vEVENTQ");
+}
+
 static __u64 build_stage1(struct smmuv3_s1 *s1)
 {
 	__u64 cd;
@@ -440,6 +479,9 @@ int main(void)
 	send_command(fd, viommu, "TLBI_NH_VA",
 		     smmuv3_tlbi_nh_va(ASID, GUEST_VA, true));
 	expect_dma(GUEST_VA, "VA", PAGE_B);
+
+	step("The device goes where stage 1 has nothing: the guest hears of it");
+	show_event(fd, viommu);
 
 	step("MSI while stage 1 is the guest's");
 	efd = eventfd(0, EFD_CLOEXEC);

@@ -71,19 +71,8 @@ struct veventq {
 static inline int veventq_alloc(int fd, __u32 viommu, __u32 depth,
 				struct veventq *q)
 {
-	struct iommu_veventq_alloc cmd = {
-		.size = sizeof(cmd),
-		.viommu_id = viommu,
-		.type = TYPE_SMMUV3,
-		.veventq_depth = depth,
-	};
-	int ret = iommufd_cmd(fd, IOMMU_VEVENTQ_ALLOC, &cmd);
-
-	if (ret)
-		return ret;
-	q->id = cmd.out_veventq_id;
-	q->fd = cmd.out_veventq_fd;
-	return 0;
+	return iommufd_veventq_alloc(fd, viommu, TYPE_SMMUV3, depth, &q->id,
+				     &q->fd);
 }
 
 static inline int veventq_read(const struct veventq *q, void *buf, size_t count)

@@ -164,6 +164,24 @@ int iommufd_vdevice_alloc(int fd, __u32 viommu_id, __u32 dev_id, __u64 virt_id,
 	return ret;
 }
 
+int iommufd_veventq_alloc(int fd, __u32 viommu_id, __u32 type, __u32 depth,
+			  __u32 *veventq_id, int *veventq_fd)
+{
+	struct iommu_veventq_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = viommu_id,
+		.type = type,
+		.veventq_depth = depth,
+	};
+	int ret = iommufd_cmd(fd, IOMMU_VEVENTQ_ALLOC, &cmd);
+
+	if (!ret) {
+		*veventq_id = cmd.out_veventq_id;
+		*veventq_fd = cmd.out_veventq_fd;
+	}
+	return ret;
+}
+
 int iommufd_invalidate(int fd, __u32 id, __u32 data_type, const void *entries,
 		       __u32 entry_len, __u32 *num)
 {

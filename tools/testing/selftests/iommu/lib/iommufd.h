@@ -47,6 +47,8 @@ int iommufd_viommu_alloc(int fd, __u32 dev_id, __u32 hwpt_id, __u32 type,
 			 __u32 *viommu_id);
 int iommufd_vdevice_alloc(int fd, __u32 viommu_id, __u32 dev_id, __u64 virt_id,
 			  __u32 *vdevice_id);
+int iommufd_veventq_alloc(int fd, __u32 viommu_id, __u32 type, __u32 depth,
+			  __u32 *veventq_id, int *veventq_fd);
 
 /* @num: in: entries, out: entries done, also on failure */
 int iommufd_invalidate(int fd, __u32 id, __u32 data_type, const void *entries,
