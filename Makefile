@@ -48,7 +48,7 @@ help:
 ## make run          boot that kernel and run a program: PROG="iommufd -l", MACHINE=dt (or acpi, plain),
 ##                   RUN="..." for more options, see tools/testing/vm/run --help
 ## make bench        instructions of the guest kernel that each ioctl of nesting takes
-## make vmm          Debian's QEMU 11 in the test VM: a guest whose devices are behind an accelerated SMMUv3
+## make vmm          Debian's QEMU 11 in the test VM: guests whose devices are behind an accelerated SMMUv3
 ## make shell        boot that kernel with a shell on the console
 ## make deps         install what is missing (also done by the targets above)
 ## make clean        remove the build folder

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# TAP for the .t files here and in tools/series, which have a folder $work. The plan is 1..$number.
+# TAP for the .t files here and in tools/series and for what runs in the VM; they have a folder $work. The plan is
+# 1..$number.
 number=0
 
 ok() { # TITLE COMMAND ...
