@@ -832,6 +832,8 @@ TEST_F(map_file, race)
 	}
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	/* It was there all the time: SIGBUS would have ended it before */
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	test_refs(0, self->size, 0);
 }
 
@@ -883,8 +885,8 @@ TEST_F(map_file, rlimit)
 	test_refs(0, self->size, 0);
 }
 
-/* Whoever mapped it is charged, also when another process gets it pinned */
-TEST_F(map_file, other_process)
+/* Charge the process, which is to be chosen before there is any object */
+static int charge_mm(int *fd)
 {
 	struct iommu_option option = {
 		.size = sizeof(option),
@@ -892,17 +894,22 @@ TEST_F(map_file, other_process)
 		.op = IOMMU_OPTION_OP_SET,
 		.val64 = 1,
 	};
+
+	close(*fd);
+	*fd = open("/dev/iommu", O_RDWR);
+	return ioctl(*fd, IOMMU_OPTION, &option);
+}
+
+/* Whoever mapped it is charged, also when another process gets it pinned */
+TEST_F(map_file, other_process)
+{
 	const char *status = "/proc/self/status";
 	long locked, pinned;
 	__u32 stdev_id;
 	int exited;
 	pid_t pid;
 
-	/* To be chosen before there is any object */
-	ASSERT_EQ(0, close(self->fd));
-	self->fd = open("/dev/iommu", O_RDWR);
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, ioctl(self->fd, IOMMU_OPTION, &option));
+	ASSERT_EQ(0, charge_mm(&self->fd));
 	test_ioctl_ioas_alloc(&self->ioas_id);
 
 	ASSERT_EQ(0, limit_locked(self->size));
@@ -921,6 +928,30 @@ TEST_F(map_file, other_process)
 	test_ioctl_ioas_unmap(IOVA, self->size);
 	EXPECT_EQ(locked, number(status, "VmLck:"));
 	EXPECT_EQ(pinned, number(status, "VmPin:"));
+}
+
+/* The mapping does not need who made it, and can be charged for and not */
+TEST_F(map_file, mapper_exits)
+{
+	__u32 stdev_id, stdev2_id;
+	int round, exited;
+	pid_t pid;
+
+	ASSERT_EQ(0, charge_mm(&self->fd));
+	test_ioctl_ioas_alloc(&self->ioas_id);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(map(0, self->size, IOVA, RW | FIXED) ? 1 : 0);
+	ASSERT_EQ(pid, waitpid(pid, &exited, 0));
+	ASSERT_EQ(0, exited);
+
+	for (round = 0; round < 2; round++) {
+		test_cmd_mock_domain(self->ioas_id, &stdev_id, NULL, NULL);
+		test_ioctl_destroy(stdev_id);
+	}
+	test_cmd_mock_domain(self->ioas_id, &stdev2_id, NULL, NULL);
+	test_ioctl_ioas_unmap(IOVA, self->size);
 }
 
 /* Huge pages that nobody has reserved, as no process has the file mapped */
