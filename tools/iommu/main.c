@@ -200,7 +200,7 @@ static void usage(FILE *to)
 	      "  -h, --help  this\n"
 	      "\n"
 	      "Only a device that is bound to vfio-pci or the like, and not in use, can tell\n"
-	      "everything. Status: 0, or 1 if something failed, or 2 for a wrong option.\n",
+	      "everything. It is opened for that, and reset by vfio-pci. Status: 0, or 1 if something failed, or 2 for a wrong option.\n",
 	      to);
 }
 

@@ -94,11 +94,19 @@ enum known can_nest(const struct kernel *kernel, const struct device *dev,
 	    kernel_has(kernel, IOMMU_VIOMMU_ALLOC) == NO)
 		return answer(NO, why, size,
 			      "the kernel has no IOMMU_VIOMMU_ALLOC");
+	/* Before it has a driver, a device may be in no group yet */
+	if (dev->group < 0 && *dev->driver)
+		return answer(NO, why, size, "it is behind no IOMMU");
 	if (!dev->asked)
 		return answer(UNKNOWN, why, size, "%s", dev->unasked);
 	if (dev->info_err)
 		return answer(UNKNOWN, why, size, "IOMMU_GET_HW_INFO: %s",
 			      strerror(-dev->info_err));
+	/* A driver without the option may have nothing to tell */
+	if (!is_smmu(dev) && !strncmp(dev->iommu, "smmu3.", 6) &&
+	    sysfs_config(kernel, "CONFIG_ARM_SMMU_V3_IOMMUFD") == NO)
+		return answer(NO, why, size,
+			      "the kernel has CONFIG_ARM_SMMU_V3_IOMMUFD off");
 	if (!is_smmu(dev))
 		return answer(UNKNOWN, why, size,
 			      "the kernel tells nothing of an SMMUv3 (type %u)",

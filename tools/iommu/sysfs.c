@@ -139,8 +139,11 @@ static __u32 config_u32(const __u8 *config, unsigned int at)
 	       (__u32)config[at + 3] << 24;
 }
 
-/* The extended capabilities of a PCI function, if we may see them */
-static void read_pci_caps(const char *path, struct device *dev)
+/*
+ * The extended capabilities of a PCI function, if we may see them. A virtual
+ * function has its own ATS, but PRI and PASID are those of the physical one.
+ */
+static void read_pci_caps(const char *path, struct device *dev, bool shared)
 {
 	__u8 config[4096];
 	unsigned int at = PCI_CFG_SPACE_SIZE, left;
@@ -152,10 +155,12 @@ static void read_pci_caps(const char *path, struct device *dev)
 	/* Only an administrator gets more than the first bytes */
 	if (len < PCI_CFG_SPACE_SIZE || config_u32(config, 0) == ~0U)
 		return;
-	dev->ats = NO;
 	dev->pri = NO;
 	dev->pasid = NO;
-	dev->ats_on = NO;
+	if (!shared) {
+		dev->ats = NO;
+		dev->ats_on = NO;
+	}
 
 	/* Each is 8 bytes at least: a list that is longer goes in circles */
 	left = (sizeof(config) - PCI_CFG_SPACE_SIZE) / 8;
@@ -165,6 +170,8 @@ static void read_pci_caps(const char *path, struct device *dev)
 
 		switch (PCI_EXT_CAP_ID(header)) {
 		case PCI_EXT_CAP_ID_ATS:
+			if (shared)
+				break;
 			dev->ats = YES;
 			if ((word >> 16) & PCI_ATS_CTRL_ENABLE)
 				dev->ats_on = YES;
@@ -199,7 +206,7 @@ static void find_vfio(const char *path, char *vfio, size_t size)
 
 int sysfs_device(const char *name, struct device *dev)
 {
-	char path[PATH_MAX], group[32];
+	char path[PATH_MAX], physfn[PATH_MAX + 8], group[32];
 
 	*dev = (struct device){
 		.group = -1,
@@ -221,7 +228,13 @@ int sysfs_device(const char *name, struct device *dev)
 	if (*group)
 		dev->group = atoi(group);
 	find_vfio(path, dev->vfio, sizeof(dev->vfio));
-	read_pci_caps(path, dev);
+	read_pci_caps(path, dev, false);
+	snprintf(physfn, sizeof(physfn), "%s/physfn", path);
+	if (!access(physfn, F_OK)) {
+		dev->pri = UNKNOWN;
+		dev->pasid = UNKNOWN;
+		read_pci_caps(physfn, dev, true);
+	}
 	return 0;
 }
 
