@@ -511,7 +511,7 @@ TEST_F(refused, answer_faults)
 /* Numbers that mainline has and this kernel has not */
 TEST_F(refused, commands_not_built)
 {
-	static const unsigned int nr[] = { 0x8f, 0x92, 0x94, 0x95 };
+	static const unsigned int nr[] = { 0x92, 0x94, 0x95 };
 	__u64 buf[8] = {};
 	unsigned int i;
 
