@@ -162,17 +162,24 @@ static unsigned int ste_config(const struct arm_smmu_ste *ste)
 #define STE_1_FREE_TO_CHANGE	cpu_to_le64(STRTAB_STE_1_EATS | STRTAB_STE_1_MEV)
 
 /*
- * Whether no single store leads from one nested STE to the other. EATS and MEV
- * can go first, but not while the stage 2 or the VMID change, too.
+ * Whether no single store leads from one STE to the other, so that the STE
+ * writer would clear V in between. EATS and MEV can go first, but not while the
+ * stage 2 or the VMID change, too.
  */
 static bool ste_needs_gap(const struct arm_smmu_ste *cur,
 			  const struct arm_smmu_ste *target)
 {
+	__le64 target_used[STRTAB_STE_DWORDS] = {};
+	__le64 cur_used[STRTAB_STE_DWORDS] = {};
 	unsigned int num_words = 0;
 	unsigned int i;
 
+	arm_smmu_get_ste_used(cur->data, cur_used);
+	arm_smmu_get_ste_used(target->data, target_used);
+
 	for (i = 0; i != STRTAB_STE_DWORDS; i++) {
-		__le64 differs = cur->data[i] ^ target->data[i];
+		__le64 differs = (cur->data[i] ^ target->data[i]) &
+				 cur_used[i] & target_used[i];
 
 		if (i == 1 && cur->data[2] == target->data[2] &&
 		    cur->data[3] == target->data[3])
@@ -199,9 +206,11 @@ static bool ste_needs_gap(const struct arm_smmu_ste *cur,
  *   one, entries of this guest's ASIDs would be made under the VMID of another.
  *
  * Two nested STEs can be too far apart for that, as nobody asked for the old
- * word 0 with the new word 1, and so is what is not of this nest parent. Before
- * such a nested STE is one that aborts, since that makes no event, 5.2; one with
- * V=0 makes C_BAD_STE, and the guest's STE is good. To ATS they are the same.
+ * word 0 with the new word 1, and so is most of what is not of this nest parent.
+ * What translates by stage 2 may be a guest's, also where the guest's STE is one
+ * of bypass. Before it is then an STE that aborts, since that makes no event,
+ * 5.2; one with V=0 makes C_BAD_STE, and the guest's STE is good. To ATS they
+ * are the same.
  *
  * Call again with @step as @cur until it returns false. Both STEs may be any
  * that the driver makes.
@@ -217,26 +226,24 @@ bool arm_smmu_ste_step(const struct arm_smmu_ste *cur,
 	const __le64 vmid = cpu_to_le64(STRTAB_STE_2_S2VMID);
 	const unsigned int from = ste_config(cur);
 	const unsigned int to = ste_config(target);
+	bool same_s2;
 
 	if (!(cur->data[0] & target->data[0] & cpu_to_le64(STRTAB_STE_0_V)))
 		return false;
 
-	if (from == STRTAB_STE_0_CFG_NESTED && to == STRTAB_STE_0_CFG_NESTED &&
-	    ste_needs_gap(cur, target)) {
-		arm_smmu_make_abort_ste(step);
-		return true;
-	}
-
 	/* Stage 2 of the same page table at both ends */
-	if (!(from & to & BIT(1)) ||
-	    ((cur->data[1] ^ target->data[1]) & s2_attrs) ||
-	    ((cur->data[2] ^ target->data[2]) & ~vmid) ||
-	    cur->data[3] != target->data[3]) {
-		if (to != STRTAB_STE_0_CFG_NESTED ||
-		    from == STRTAB_STE_0_CFG_ABORT)
+	same_s2 = (from & to & BIT(1)) &&
+		  !((cur->data[1] ^ target->data[1]) & s2_attrs) &&
+		  !((cur->data[2] ^ target->data[2]) & ~vmid) &&
+		  cur->data[3] == target->data[3];
+
+	if (!same_s2 || (from & to) == STRTAB_STE_0_CFG_NESTED) {
+		if ((to & BIT(1)) && ste_needs_gap(cur, target)) {
+			arm_smmu_make_abort_ste(step);
+			return true;
+		}
+		if (!same_s2)
 			return false;
-		arm_smmu_make_abort_ste(step);
-		return true;
 	}
 
 	/* The same words for another VMID: one store, no step */

@@ -25,6 +25,7 @@
 
 /* What is drawn: of NR_ACTS */
 #define NR_ACTS		16
+#define OPEN_DEVICE	0
 #define ALLOC_S2	2
 
 enum kind { S2, VIOMMU, HWPT, VDEV, VEVENTQ, NR_KINDS };
@@ -103,7 +104,7 @@ static int worker_act(struct worker *w, unsigned int act)
 	struct vm *vm = &w->c->vm;
 
 	switch (act) {
-	case 0:
+	case OPEN_DEVICE:
 		return worker_open(w);
 	case 1:
 		return vfio_pci_reset(pci);
@@ -170,6 +171,9 @@ static bool may_refuse(unsigned int act, int error)
 	case EFAULT:
 		/* What a killed process has mapped is there no more */
 		return act == ALLOC_S2;
+	case ENXIO:
+		/* Unbound between the look for its file and the open */
+		return act == OPEN_DEVICE;
 	default:
 		return false;
 	}
@@ -221,12 +225,20 @@ static pid_t start(int (*fn)(struct worker *w), struct worker *w)
 /* Return: how many can't be destroyed, even after those that hold them */
 static unsigned int destroy_all(int fd)
 {
-	unsigned int i, left;
+	unsigned int i, left, absent;
 	__u32 id;
 
-	for (i = 0; i < NR_KINDS; i++)
-		for (id = 1, left = 0; id < 10000; id++)
-			left += iommufd_destroy(fd, id) == -EBUSY;
+	for (i = 0; i < NR_KINDS; i++) {
+		/* A new object gets the lowest id that is free */
+		left = 0;
+		absent = 0;
+		for (id = 1; absent < 1000; id++) {
+			int ret = iommufd_destroy(fd, id);
+
+			absent = ret == -ENOENT ? absent + 1 : 0;
+			left += ret == -EBUSY;
+		}
+	}
 	return left;
 }
 
