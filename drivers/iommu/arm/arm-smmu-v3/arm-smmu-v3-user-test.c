@@ -720,6 +720,20 @@ static const struct arm_smmu_entry_writer_ops test_writer_ops = {
 	.get_used = arm_smmu_get_ste_used,
 };
 
+static struct test_writer make_writer(struct kunit *test,
+				      const struct arm_smmu_ste *cur,
+				      const struct arm_smmu_ste *target)
+{
+	return (struct test_writer){
+		.writer.ops = &test_writer_ops,
+		.test = test,
+		.old = seen_by_hw(cur),
+		.new = seen_by_hw(target),
+		.ste = *cur,
+		.synced = *cur,
+	};
+}
+
 struct test_result {
 	unsigned int num_syncs;
 	unsigned int num_steps;
@@ -733,14 +747,7 @@ static struct test_result write_ste(struct kunit *test,
 				    const struct arm_smmu_ste *cur,
 				    const struct arm_smmu_ste *target)
 {
-	struct test_writer w = {
-		.writer.ops = &test_writer_ops,
-		.test = test,
-		.old = seen_by_hw(cur),
-		.new = seen_by_hw(target),
-		.ste = *cur,
-		.synced = *cur,
-	};
+	struct test_writer w = make_writer(test, cur, target);
 	unsigned int num_steps = 0;
 	struct arm_smmu_ste step;
 
@@ -773,14 +780,7 @@ static bool is_invalid_between(struct kunit *test,
 			       const struct arm_smmu_ste *cur,
 			       const struct arm_smmu_ste *target)
 {
-	struct test_writer w = {
-		.writer.ops = &test_writer_ops,
-		.test = test,
-		.old = seen_by_hw(cur),
-		.new = seen_by_hw(target),
-		.ste = *cur,
-		.synced = *cur,
-	};
+	struct test_writer w = make_writer(test, cur, target);
 
 	arm_smmu_write_entry(&w.writer, w.ste.data, target->data);
 	return w.invalid;
