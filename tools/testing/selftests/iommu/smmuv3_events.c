@@ -363,6 +363,7 @@ TEST_F(events, closed_queue_stays)
 	for (i = 0; i < 4; i++)
 		dma_store(dev, HOLE(i));
 	test_err_veventq_alloc(EEXIST, vm->fd, vm->viommu, DEPTH, q);
+	settle();
 	test_destroy(vm->fd, id);
 
 	/* All that it collected is gone with it */
