@@ -366,26 +366,33 @@ FIXTURE_VARIANT_ADD(fail_nth, doorbell)
 	.msi = true,
 };
 
+/* Return: the reason for a SKIP, or NULL */
+static const char *arm_failures(bool tables)
+{
+	if (!have_fault_injection ||
+	    writeat(AT_FDCWD, FAILSLAB "task-filter", "Y") ||
+	    writeat(AT_FDCWD, FAILSLAB "times", "-1") ||
+	    writeat(AT_FDCWD, FAILSLAB "probability", "100"))
+		return "no fault injection in the kernel";
+	/*
+	 * Slabs are made of pages as well, but not in each round, and what
+	 * comes behind would not be the nth any more. So only where needed.
+	 */
+	writeat(AT_FDCWD, FAIL_PAGE_ALLOC "min-order", tables ? "0" : "99");
+	return NULL;
+}
+
 FIXTURE_SETUP(fail_nth)
 {
 	struct guest *g = &self->g;
 	struct guest_dev *dev = &g->dev;
 	struct vm *vm = &g->vm;
-	const char *why;
+	const char *why = arm_failures(variant->tables);
 
-	if (!have_fault_injection ||
-	    writeat(AT_FDCWD, FAILSLAB "task-filter", "Y") ||
-	    writeat(AT_FDCWD, FAILSLAB "times", "-1") ||
-	    writeat(AT_FDCWD, FAILSLAB "probability", "100"))
-		SKIP(return, "no fault injection in the kernel");
-	/*
-	 * Slabs are made of pages as well, but not in each round, and what
-	 * comes behind would not be the nth any more. So only where needed.
-	 */
-	writeat(AT_FDCWD, FAIL_PAGE_ALLOC "min-order",
-		variant->tables ? "0" : "99");
-	why = variant->nested ? guest_init_nested(_metadata, vm, dev, 0) :
-				guest_init(_metadata, vm, dev, 0);
+	if (!why)
+		why = variant->nested ?
+			guest_init_nested(_metadata, vm, dev, 0) :
+			guest_init(_metadata, vm, dev, 0);
 	if (!why && (dev->info.idr[0] & variant->needs) != variant->needs)
 		why = "the SMMU lacks that stage";
 	if (why)
@@ -541,6 +548,75 @@ TEST_F_TIMEOUT(fail_nth, sweep, TIMEOUT)
 		test_detach(dev);
 	}
 	test_destroy(vm->fd, vm->ioas);
+}
+
+/*
+ * A device can be closed without memory, as a task that is killed for want of it
+ * does. A device that the kernel could not attach to its DMA domain is a WARN.
+ */
+FIXTURE(fail_close)
+{
+	struct vm vm;
+	struct guest_dev dev;
+};
+
+FIXTURE_SETUP(fail_close)
+{
+	const char *why = arm_failures(false);
+
+	why = why ?: guest_init_nested(_metadata, &self->vm, &self->dev, 0);
+	if (why)
+		SKIP(return, "%s", why);
+}
+
+FIXTURE_TEARDOWN(fail_close)
+{
+	guest_dev_close(&self->dev);
+	vm_close(&self->vm);
+}
+
+static void close_sweep(struct __test_metadata *_metadata, struct vm *vm,
+			struct guest_dev *dev, bool lasting)
+{
+	struct fail_nth_state nth = {};
+	__u32 hwpt;
+	bool more;
+	int fd;
+
+	fail_nth_first(_metadata, &nth);
+	fd = open("/proc/self/make-it-fail", O_RDWR);
+	ASSERT_LE(0, fd);
+	do {
+		attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+		hwpt = dev->hwpt;
+		/* It can fail, and then the file stays open */
+		ASSERT_EQ(0, munmap(dev->pci.bar0, dev->pci.bar0_size));
+		dev->pci.bar0 = NULL;
+		__fail_nth_enable(_metadata, &nth);
+		if (lasting && nth.iteration)
+			make_it_fail(_metadata, fd, "1");
+		guest_dev_close(dev);
+		make_it_fail(_metadata, fd, "0");
+		more = fail_nth_next(_metadata, &nth);
+		test_destroy(vm->fd, hwpt);
+		guest_dev_open(_metadata, dev, vm, 0);
+		guest_dev_stage1(_metadata, dev, vm, ASID, 0);
+	} while (more);
+	TH_LOG("%u rounds", nth.iteration);
+	ASSERT_LT(1, nth.iteration);
+	close(fd);
+	close(nth.proc_fd);
+}
+
+TEST_F_TIMEOUT(fail_close, sweep, TIMEOUT)
+{
+	struct guest_dev *dev = &self->dev;
+	struct vm *vm = &self->vm;
+
+	close_sweep(_metadata, vm, dev, false);
+	close_sweep(_metadata, vm, dev, true);
+	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 }
 
 TEST_HARNESS_MAIN
