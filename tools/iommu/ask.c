@@ -216,6 +216,10 @@ static void try_viommu(int fd, __u32 dev_id, struct device *dev,
 {
 	/* V=1, Config=0: abort. It has no address that could be wrong. */
 	const struct iommu_hwpt_arm_smmuv3 ste = { .ste = { 1, 0 } };
+	/* CMD_TLBI_NH_ALL: harmless where nothing is attached */
+	const struct iommu_viommu_arm_smmuv3_invalidate tlbi = {
+		.cmd = { 0x10, 0 },
+	};
 	struct iommu_viommu_alloc viommu = {
 		.size = sizeof(viommu),
 		.type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
@@ -225,6 +229,13 @@ static void try_viommu(int fd, __u32 dev_id, struct device *dev,
 	struct iommu_hwpt_invalidate inv = {
 		.size = sizeof(inv),
 		.data_type = IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
+		.data_uptr = (__u64)(unsigned long)&tlbi,
+		.entry_len = sizeof(tlbi),
+		.entry_num = 1,
+	};
+	struct iommu_vdevice_alloc vdevice = {
+		.size = sizeof(vdevice),
+		.dev_id = dev_id,
 	};
 	struct iommu_veventq_alloc veventq = {
 		.size = sizeof(veventq),
@@ -241,7 +252,10 @@ static void try_viommu(int fd, __u32 dev_id, struct device *dev,
 				     IOMMU_HWPT_DATA_ARM_SMMUV3, &ste,
 				     sizeof(ste), &hwpt_id);
 	inv.hwpt_id = viommu.out_viommu_id;
+	/* Without a command there are kernels that refuse any type */
 	dev->invalidate_err = cmd(fd, IOMMU_HWPT_INVALIDATE, &inv);
+	vdevice.viommu_id = viommu.out_viommu_id;
+	dev->vdevice_err = cmd(fd, IOMMU_VDEVICE_ALLOC, &vdevice);
 	veventq.viommu_id = viommu.out_viommu_id;
 	dev->veventq_err = cmd(fd, IOMMU_VEVENTQ_ALLOC, &veventq);
 	if (!dev->veventq_err)
@@ -259,6 +273,7 @@ static void ask_iommufd(int fd, __u32 dev_id, struct device *dev)
 	dev->viommu_err = -ENOENT;
 	dev->nested_err = -ENOENT;
 	dev->invalidate_err = -ENOENT;
+	dev->vdevice_err = -ENOENT;
 	dev->veventq_err = -ENOENT;
 	if (!dev->parent_err && is_smmu(dev))
 		try_viommu(fd, dev_id, dev, parent_id);

@@ -47,6 +47,7 @@ struct table {
  * @iommu: Name of its IOMMU, or empty if sysfs knows of none
  * @vfio: Name of its vfio device, or empty
  * @group: Number of its IOMMU group, or -1
+ * @bridge: Name of a PCI bridge in its IOMMU group, or empty
  * @ats: Has the PCI function ATS?
  * @ats_on: Is it enabled now?
  * @pri: Has the PCI function a page request interface?
@@ -64,7 +65,8 @@ struct table {
  * @viommu_err: 0 or -errno of a vIOMMU on that; the rest needs one. -ENOENT is
  *              what was not tried.
  * @nested_err: 0 or -errno of a nested HWPT on that, whose guest aborts all DMA
- * @invalidate_err: 0 or -errno of an empty request to invalidate
+ * @invalidate_err: 0 or -errno of a request to invalidate
+ * @vdevice_err: 0 or -errno of a vDEVICE
  * @veventq_err: 0 or -errno of an event queue
  */
 struct device {
@@ -73,6 +75,7 @@ struct device {
 	char iommu[64];
 	char vfio[32];
 	int group;
+	char bridge[64];
 	enum known ats, ats_on, pri, pasid;
 	unsigned int pasid_bits;
 
@@ -89,6 +92,7 @@ struct device {
 	int viommu_err;
 	int nested_err;
 	int invalidate_err;
+	int vdevice_err;
 	int veventq_err;
 };
 
@@ -155,11 +159,11 @@ int sysfs_device(const char *name, struct device *dev);
 enum known sysfs_assume_canwbs(void);
 
 /**
- * sysfs_config() - Look a symbol up in /boot/config-RELEASE
+ * sysfs_config() - Look a symbol up in /boot/config-RELEASE or /proc/config.gz
  * @kernel: The kernel
  * @symbol: CONFIG_ and so on
  *
- * Return: YES if it is y or m, UNKNOWN without such a file
+ * Return: YES if it is y or m, UNKNOWN without either file
  */
 enum known sysfs_config(const struct kernel *kernel, const char *symbol);
 

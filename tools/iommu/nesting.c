@@ -85,6 +85,7 @@ enum known can_nest(const struct kernel *kernel, const struct device *dev,
 		{ "a vIOMMU", dev->viommu_err },
 		{ "a nested HWPT", dev->nested_err },
 		{ "an invalidation", dev->invalidate_err },
+		{ "a vDEVICE", dev->vdevice_err },
 	};
 	unsigned int i;
 
@@ -115,6 +116,14 @@ enum known can_nest(const struct kernel *kernel, const struct device *dev,
 		return no_parent(kernel, dev, why, size);
 	if (dev->viommu_err == -EOPNOTSUPP)
 		return no_viommu(dev, why, size);
+	/* All devices of a group are attached at once, each by its vDEVICE */
+	if (*dev->bridge)
+		return answer(NO, why, size,
+			      "its IOMMU group has a PCI bridge, %s, which can have no vDEVICE",
+			      dev->bridge);
+	if (dev->vdevice_err == -EOPNOTSUPP)
+		return answer(NO, why, size,
+			      "it has no StreamID, or more than one");
 	for (i = 0; i < sizeof(steps) / sizeof(*steps); i++)
 		if (steps[i].err)
 			return answer(UNKNOWN, why, size, "%s: %s",

@@ -204,6 +204,30 @@ static void find_vfio(const char *path, char *vfio, size_t size)
 	closedir(dir);
 }
 
+/* A bridge from PCI to PCI, which vfio-pci can't be bound to */
+static void find_bridge(const char *path, char *bridge, size_t size)
+{
+	char name[PATH_MAX + 64], class[8];
+	char devices[PATH_MAX];
+	struct dirent *d;
+	DIR *dir;
+
+	snprintf(devices, sizeof(devices), "%s/iommu_group/devices", path);
+	dir = opendir(devices);
+	if (!dir)
+		return;
+	while ((d = readdir(dir))) {
+		if (d->d_name[0] == '.')
+			continue;
+		snprintf(name, sizeof(name), "%s/%.50s/class", devices,
+			 d->d_name);
+		if (read_file(name, class, sizeof(class)) == sizeof(class) &&
+		    !memcmp(class, "0x0604", 6))
+			snprintf(bridge, size, "%.50s", d->d_name);
+	}
+	closedir(dir);
+}
+
 int sysfs_device(const char *name, struct device *dev)
 {
 	char path[PATH_MAX], physfn[PATH_MAX + 8], group[32];
@@ -227,6 +251,7 @@ int sysfs_device(const char *name, struct device *dev)
 	link_name(path, "iommu_group", group, sizeof(group));
 	if (*group)
 		dev->group = atoi(group);
+	find_bridge(path, dev->bridge, sizeof(dev->bridge));
 	find_vfio(path, dev->vfio, sizeof(dev->vfio));
 	read_pci_caps(path, dev, false);
 	snprintf(physfn, sizeof(physfn), "%s/physfn", path);
@@ -250,22 +275,32 @@ enum known sysfs_assume_canwbs(void)
 
 enum known sysfs_config(const struct kernel *kernel, const char *symbol)
 {
-	enum known found = NO;
+	enum known found = UNKNOWN;
 	char path[PATH_MAX];
 	size_t len = strlen(symbol);
 	char *line = NULL;
+	bool zipped;
 	size_t size = 0;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/boot/config-%s", kernel->release);
 	f = fopen(path, "re");
+	zipped = !f;
+	if (zipped && !access("/proc/config.gz", R_OK))
+		f = popen("gzip -cd /proc/config.gz 2>/dev/null", "re");
 	if (!f)
 		return UNKNOWN;
-	while (found == NO && getline(&line, &size, f) > 0)
+	while (found != YES && getline(&line, &size, f) > 0) {
+		/* Without gzip there is no line */
+		found = NO;
 		if (!strncmp(line, symbol, len) && line[len] == '=' &&
 		    (line[len + 1] == 'y' || line[len + 1] == 'm'))
 			found = YES;
+	}
 	free(line);
-	fclose(f);
+	if (zipped)
+		pclose(f);
+	else
+		fclose(f);
 	return found;
 }
