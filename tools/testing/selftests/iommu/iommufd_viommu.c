@@ -440,6 +440,12 @@ TEST_F(viommu, nested_attach)
 	test_ioctl_destroy(vdevice_id);
 	test_err_destroy(EBUSY, second_id);
 
+	/* Nor does it need it to stay where it is when it can't go elsewhere */
+	test_cmd_nested(self->viommu_id, &nested_id);
+	test_err_mock_domain_replace(ENOENT, self->stdev_id, nested_id);
+	test_ioctl_destroy(nested_id);
+	test_err_destroy(EBUSY, second_id);
+
 	/* It is an ordinary nested HWPT of the mock driver otherwise */
 	num = 1;
 	test_cmd_hwpt_invalidate(second_id, &inv,
