@@ -598,12 +598,13 @@ static void close_sweep(struct __test_metadata *_metadata, struct vm *vm,
 		guest_dev_close(dev);
 		make_it_fail(_metadata, fd, "0");
 		more = fail_nth_next(_metadata, &nth);
+		/* It was this task that unbound the device, and then */
+		test_err_destroy(ENOENT, vm->fd, dev->vdev);
 		test_destroy(vm->fd, hwpt);
 		guest_dev_open(_metadata, dev, vm, 0);
 		guest_dev_stage1(_metadata, dev, vm, ASID, 0);
 	} while (more);
 	TH_LOG("%u rounds", nth.iteration);
-	ASSERT_LT(1, nth.iteration);
 	close(fd);
 	close(nth.proc_fd);
 }
