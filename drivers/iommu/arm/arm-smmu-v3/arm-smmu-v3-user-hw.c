@@ -396,10 +396,24 @@ int arm_smmu_convert_user_cmd(const struct arm_smmu_device *smmu, u16 vmid,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_convert_user_cmd);
 
+/* Events of a translation, 7.3.12 to 7.3.16: those with Stall and S2 */
+static bool evt_is_fault(const u64 *evt)
+{
+	switch (FIELD_GET(EVTQ_0_ID, evt[0])) {
+	case EVT_ID_TRANSLATION_FAULT:
+	case EVT_ID_ADDR_SIZE_FAULT:
+	case EVT_ID_ACCESS_FAULT:
+	case EVT_ID_PERMISSION_FAULT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /**
  * arm_smmu_evt_owner() - Who is to hear of an event?
- * @evt: The event record, 7.3, of a stream with a guest's stage 1. It does not
- *       stall.
+ * @evt: The event record, 7.3, of a stream with a guest's stage 1. If it has
+ *       stalled, nobody has taken it, and it is over.
  *
  * A guest hears of what its own STE, CD and tables cause. An event of stage 2
  * has S2 set, also where it was met on a walk of stage 1: it holds an IPA that
@@ -411,16 +425,11 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_convert_user_cmd);
  */
 enum arm_smmu_evt_owner arm_smmu_evt_owner(const u64 *evt)
 {
+	if (evt_is_fault(evt))
+		return evt[1] & EVTQ_1_S2 ? ARM_SMMU_EVT_STAGE2 :
+					    ARM_SMMU_EVT_GUEST;
+
 	switch (FIELD_GET(EVTQ_0_ID, evt[0])) {
-	case EVT_ID_TRANSLATION_FAULT:
-	case EVT_ID_ADDR_SIZE_FAULT:
-	case EVT_ID_ACCESS_FAULT:
-	case EVT_ID_PERMISSION_FAULT:
-		if (evt[1] & EVTQ_1_STALL)
-			return ARM_SMMU_EVT_HOST;
-		if (evt[1] & EVTQ_1_S2)
-			return ARM_SMMU_EVT_STAGE2;
-		return ARM_SMMU_EVT_GUEST;
 	case EVT_ID_BAD_STE:
 	case EVT_ID_STREAM_DISABLED:
 	case EVT_ID_BAD_SUBSTREAMID:
@@ -437,6 +446,9 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_evt_owner);
  * @vevent: The guest's
  * @evt: The SMMU's, in the CPU's byte order
  * @vsid: The StreamID by which the guest knows the device
+ *
+ * A guest can't answer a stall. One that is told here is over, and looks as if
+ * there had been none.
  */
 void arm_smmu_make_vevent(struct iommu_vevent_arm_smmuv3 *vevent,
 			  const u64 *evt, u32 vsid)
@@ -447,6 +459,8 @@ void arm_smmu_make_vevent(struct iommu_vevent_arm_smmuv3 *vevent,
 				     FIELD_PREP(EVTQ_0_SID, vsid));
 	for (i = 1; i != ARRAY_SIZE(vevent->evt); i++)
 		vevent->evt[i] = cpu_to_le64(evt[i]);
+	if (evt_is_fault(evt) && (evt[1] & EVTQ_1_STALL))
+		vevent->evt[1] &= ~cpu_to_le64(EVTQ_1_STALL | EVTQ_1_STAG);
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_make_vevent);
 

@@ -1835,7 +1835,7 @@ static void test_evt_owner(struct kunit *test)
 			};
 			enum arm_smmu_evt_owner owner = ARM_SMMU_EVT_HOST;
 
-			if (is_guests && !(is_fault && stall))
+			if (is_guests)
 				owner = is_fault && s2 ? ARM_SMMU_EVT_STAGE2 :
 							 ARM_SMMU_EVT_GUEST;
 			KUNIT_EXPECT_EQ_MSG(test, owner,
@@ -1846,7 +1846,7 @@ static void test_evt_owner(struct kunit *test)
 	}
 }
 
-/* All but the StreamID is as the SMMU has written it */
+/* All but the StreamID is as the SMMU has written it, and what was a stall */
 static void test_make_vevent(struct kunit *test)
 {
 	static const u32 vsids[] = { 0, 1, 0x1234, 0x80000000, ~0U };
@@ -1860,6 +1860,7 @@ static void test_make_vevent(struct kunit *test)
 				fill[j], ~fill[j], fill[j] + 2, fill[j] ^ 0xff,
 			};
 
+			/* None of these has a number of a fault */
 			arm_smmu_make_vevent(&vevent, evt, vsids[i]);
 			KUNIT_EXPECT_EQ(test, le64_to_cpu(vevent.evt[0]),
 					(fill[j] & 0xffffffff) |
@@ -1870,6 +1871,40 @@ static void test_make_vevent(struct kunit *test)
 					evt[2]);
 			KUNIT_EXPECT_EQ(test, le64_to_cpu(vevent.evt[3]),
 					evt[3]);
+		}
+	}
+}
+
+/* Stall is bit 31, STAG bits 15 to 0 of the second word of the four faults */
+static void test_make_vevent_stall(struct kunit *test)
+{
+	static const u64 words[] = {
+		~0ULL, 0x80000000ULL, 0x8000ffffULL, 0x8000000080001234ULL,
+		/* Did not stall: what the SMMU has in STAG is kept */
+		0xffffffff7fffffffULL, 0xffffULL, 0,
+	};
+	struct iommu_vevent_arm_smmuv3 vevent;
+	unsigned int id, i;
+	u64 want;
+
+	for (id = 0; id != 0x100; id++) {
+		for (i = 0; i != ARRAY_SIZE(words); i++) {
+			const u64 evt[EVTQ_ENT_DWORDS] = {
+				0x1234567800000800ULL | id, words[i], ~0ULL, 5,
+			};
+
+			want = words[i];
+			if (id >= 0x10 && id <= 0x13 && want & 0x80000000ULL)
+				want &= 0xffffffff7fff0000ULL;
+			arm_smmu_make_vevent(&vevent, evt, 7);
+			KUNIT_EXPECT_EQ(test, le64_to_cpu(vevent.evt[0]),
+					0x700000800ULL | id);
+			KUNIT_EXPECT_EQ_MSG(test, le64_to_cpu(vevent.evt[1]),
+					    want, "event 0x%02x word 0x%016llx",
+					    id, words[i]);
+			KUNIT_EXPECT_EQ(test, le64_to_cpu(vevent.evt[2]),
+					~0ULL);
+			KUNIT_EXPECT_EQ(test, le64_to_cpu(vevent.evt[3]), 5);
 		}
 	}
 }
@@ -1906,6 +1941,7 @@ static struct kunit_case arm_smmu_v3_user_test_cases[] = {
 	KUNIT_CASE(test_cmd_random),
 	KUNIT_CASE(test_evt_owner),
 	KUNIT_CASE(test_make_vevent),
+	KUNIT_CASE(test_make_vevent_stall),
 	KUNIT_CASE(test_hw_info),
 	KUNIT_CASE(test_hw_info_clears_only),
 	{},

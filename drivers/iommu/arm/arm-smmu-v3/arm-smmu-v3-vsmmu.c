@@ -171,11 +171,11 @@ static int arm_vsmmu_report(struct arm_smmu_vsmmu *vsmmu,
 /**
  * arm_smmu_handle_user_evt() - Handle an event that may be a guest's
  * @smmu: The SMMU
- * @evt: The event record; it does not stall
+ * @evt: The event record. If it has stalled, that is over.
  *
- * What nobody but the host can be told goes to the log. Each stream has a limit
- * of its own there, as a guest can make as many events as it likes, and must
- * not keep others' from being seen.
+ * What nobody but the host can be told goes to the log, and a fault of stage 2
+ * also to a tracepoint. Each stream has a limit of its own there, as a guest can
+ * make as many events as it likes, and must not keep others' from being seen.
  *
  * Return: 0, or -EOPNOTSUPP if nothing of a vSMMU is attached to the stream
  */
@@ -196,21 +196,21 @@ int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt)
 	    !arm_vsmmu_report(vsmmu, master->vdev, evt))
 		return 0;
 
-	if (owner == ARM_SMMU_EVT_STAGE2)
-		trace_arm_smmu_stage2_fault(master->dev, sid, vsmmu->core.id,
-					    evt);
 	if (!__ratelimit(&master->evt_rs))
 		return 0;
-	if (owner == ARM_SMMU_EVT_STAGE2)
+	if (owner == ARM_SMMU_EVT_STAGE2) {
+		trace_arm_smmu_stage2_fault(master->dev, sid, vsmmu->core.id,
+					    evt);
 		dev_info(master->dev,
 			 "stream 0x%x of vIOMMU %u: stage 2 fault 0x%02llx at IPA 0x%llx, %s\n",
 			 sid, vsmmu->core.id, FIELD_GET(EVTQ_0_ID, evt[0]),
 			 evt[3] & EVTQ_3_IPA,
 			 evt[1] & EVTQ_1_RnW ? "read" : "write");
-	else
+	} else {
 		dev_info(master->dev,
 			 "stream 0x%x of vIOMMU %u: event 0x%016llx 0x%016llx 0x%016llx 0x%016llx\n",
 			 sid, vsmmu->core.id, evt[0], evt[1], evt[2], evt[3]);
+	}
 	return 0;
 }
 

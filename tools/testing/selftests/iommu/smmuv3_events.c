@@ -994,8 +994,8 @@ TEST_F(events, host_log)
 	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu, smmuv3_ste_bypass(),
 			    &bypass);
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
-	/* The log takes 10 in 5 s, and those may be of earlier tests */
-	sleep(6);
+	/* There may be lines of earlier tests */
+	sleep(LOG_SEC + 1);
 	ASSERT_LE(0, lseek(log, 0, SEEK_END));
 
 	/* A guest that hears of its faults can't fill the log with them */
@@ -1099,16 +1099,16 @@ differs:
 	return -EBADMSG;
 }
 
-TEST_F(events, stage2_is_traced)
+TEST_F_TIMEOUT(events, stage2_is_traced, 60)
 {
 	const __u64 va = GUEST_VA + 0x100000, ipa = NO_MEMORY + 0x5000;
 	struct guest_dev *dev = &self->dev;
 	struct vm *vm = &self->vm;
 	struct veventq *q = &self->q;
-	char buf[1024];
-	const char *trace = buf;
+	const char *trace;
+	char buf[8192];
+	int fd, lines;
 	ssize_t len;
-	int fd;
 
 	/* Where nothing is mounted, this is where it belongs */
 	if (access(TRACEFS "/events", F_OK))
@@ -1125,6 +1125,8 @@ TEST_F(events, stage2_is_traced)
 	FACT(smmuv3_s1_map(&dev->s1, va, ipa, 4096, S1_RW));
 	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
+	/* The limit is the log's */
+	sleep(LOG_SEC + 1);
 	dma_store(dev, va);
 	settle();
 	FACT(trace_enable("1"));
@@ -1141,11 +1143,27 @@ TEST_F(events, stage2_is_traced)
 	len = read(fd, buf, sizeof(buf) - 1);
 	ASSERT_LT(0, len);
 	buf[len] = 0;
+	trace = buf;
 	FACT(trace_is_fault(&trace, dev, vm, va, ipa, "read"));
 	FACT(trace_is_fault(&trace, dev, vm, va, ipa, "write"));
 	ASSERT_EQ(NULL, strstr(trace, dev->pci.bdf));
 	ASSERT_EQ(-1, read(fd, buf, sizeof(buf)));
 	ASSERT_EQ(EAGAIN, errno);
+
+	/* A guest can't fill the buffer, either */
+	sleep(LOG_SEC + 1);
+	FACT(trace_enable("1"));
+	dma_write_blocked(dev, va, vm_page(vm, 0));
+	settle();
+	FACT(trace_enable("0"));
+	len = read(fd, buf, sizeof(buf) - 1);
+	ASSERT_LT(0, len);
+	buf[len] = 0;
+	lines = 0;
+	for (trace = buf; (trace = strstr(trace, dev->pci.bdf)); trace++)
+		lines++;
+	ASSERT_LT(0, lines);
+	ASSERT_GE(LOG_BURST, lines);
 	close(fd);
 	ASSERT_EQ(0, rmdir(TRACE_DIR));
 }

@@ -48,6 +48,10 @@ enum event_id {
 #define ARRIVAL_MSEC	10000
 #define ABSENCE_MSEC	300
 
+/* The host's log takes 10 lines in 5 s of each stream, and so does its trace */
+#define LOG_BURST	10
+#define LOG_SEC		5
+
 /* edu moves this much at once: one transfer, one event */
 #define ONE_ACCESS	4
 

@@ -401,10 +401,6 @@ TEST_F_TIMEOUT(flood, never_read_depth_1, 120)
 	check_flood(_metadata, &self->guests, &self->dma, 1, false);
 }
 
-/* The host's log takes 10 lines in 5 s of each stream */
-#define LOG_BURST	10
-#define LOG_SEC		5
-
 /* Faults that are the host's to know: not all of them, but some of each guest */
 TEST_F_TIMEOUT(flood, of_stage2, 120)
 {
