@@ -116,8 +116,11 @@ enum known can_nest(const struct kernel *kernel, const struct device *dev,
 		return no_parent(kernel, dev, why, size);
 	if (dev->viommu_err == -EOPNOTSUPP)
 		return no_viommu(dev, why, size);
-	/* All devices of a group are attached at once, each by its vDEVICE */
-	if (*dev->bridge)
+	/*
+	 * All devices of a group are attached at once, and each needs a vDEVICE
+	 * since there are events that name it.
+	 */
+	if (*dev->bridge && kernel_has(kernel, IOMMU_VEVENTQ_ALLOC) == YES)
 		return answer(NO, why, size,
 			      "its IOMMU group has a PCI bridge, %s, which can have no vDEVICE",
 			      dev->bridge);

@@ -204,11 +204,11 @@ static void find_vfio(const char *path, char *vfio, size_t size)
 	closedir(dir);
 }
 
-/* A bridge from PCI to PCI, which vfio-pci can't be bound to */
+/* A device of the group whose header vfio-pci does not take: a bridge */
 static void find_bridge(const char *path, char *bridge, size_t size)
 {
-	char name[PATH_MAX + 64], class[8];
-	char devices[PATH_MAX];
+	char name[PATH_MAX + 64], devices[PATH_MAX];
+	__u8 config[PCI_STD_HEADER_SIZEOF];
 	struct dirent *d;
 	DIR *dir;
 
@@ -219,10 +219,10 @@ static void find_bridge(const char *path, char *bridge, size_t size)
 	while ((d = readdir(dir))) {
 		if (d->d_name[0] == '.')
 			continue;
-		snprintf(name, sizeof(name), "%s/%.50s/class", devices,
+		snprintf(name, sizeof(name), "%s/%.50s/config", devices,
 			 d->d_name);
-		if (read_file(name, class, sizeof(class)) == sizeof(class) &&
-		    !memcmp(class, "0x0604", 6))
+		if (read_file(name, config, sizeof(config)) > PCI_HEADER_TYPE &&
+		    (config[PCI_HEADER_TYPE] & 0x7f) != PCI_HEADER_TYPE_NORMAL)
 			snprintf(bridge, size, "%.50s", d->d_name);
 	}
 	closedir(dir);
