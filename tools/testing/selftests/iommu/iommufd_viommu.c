@@ -440,7 +440,7 @@ TEST_F(viommu, nested_attach)
 	test_ioctl_destroy(vdevice_id);
 	test_err_destroy(EBUSY, second_id);
 
-	/* Nor does it need it to stay where it is when it can't go elsewhere */
+	/* Nor to stay where it is: that the way back is refused is a WARN */
 	test_cmd_nested(self->viommu_id, &nested_id);
 	test_err_mock_domain_replace(ENOENT, self->stdev_id, nested_id);
 	test_ioctl_destroy(nested_id);

@@ -131,7 +131,8 @@ static inline void settle(void)
 	if (!irqs || sched_getaffinity(0, sizeof(before), &before))
 		goto out;
 	while (getline(&line, &len, irqs) > 0) {
-		if (!strstr(line, "arm-smmu-v3-evtq") ||
+		/* The event queue's, or one for all queues */
+		if (!strstr(line, "arm-smmu-v3-") ||
 		    sscanf(line, " %u:", &irq) != 1)
 			continue;
 		snprintf(path, sizeof(path),
