@@ -396,7 +396,7 @@ int arm_smmu_convert_user_cmd(const struct arm_smmu_device *smmu, u16 vmid,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_convert_user_cmd);
 
-/* Events of a translation, 7.3.12 to 7.3.16: those with Stall and S2 */
+/* Events of a translation, 7.3.13 to 7.3.16: those with Stall and S2 */
 static bool evt_is_fault(const u64 *evt)
 {
 	switch (FIELD_GET(EVTQ_0_ID, evt[0])) {
