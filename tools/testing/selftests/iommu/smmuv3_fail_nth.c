@@ -476,37 +476,72 @@ static void make_it_fail(struct __test_metadata *_metadata, int fd,
 		ASSERT_EQ(1, pwrite(fd, val, 1, 0));
 }
 
+/**
+ * struct failures - Rounds in which the nth allocation fails
+ * @nth: how many have been
+ * @fd: where all allocations are made to fail
+ * @lasting: so do all behind the nth
+ */
+struct failures {
+	struct fail_nth_state nth;
+	int fd;
+	bool lasting;
+};
+
+static void failures_init(struct __test_metadata *_metadata,
+			  struct failures *f, bool lasting)
+{
+	*f = (struct failures){ .lasting = lasting };
+	fail_nth_first(_metadata, &f->nth);
+	f->fd = open("/proc/self/make-it-fail", O_RDWR);
+	ASSERT_LE(0, f->fd);
+}
+
+static void failures_begin(struct __test_metadata *_metadata,
+			   struct failures *f)
+{
+	__fail_nth_enable(_metadata, &f->nth);
+	if (f->lasting && f->nth.iteration)
+		make_it_fail(_metadata, f->fd, "1");
+}
+
+/* Return: true if there is to be another round */
+static bool failures_end(struct __test_metadata *_metadata, struct failures *f)
+{
+	make_it_fail(_metadata, f->fd, "0");
+	return fail_nth_next(_metadata, &f->nth);
+}
+
+static void failures_close(struct failures *f)
+{
+	close(f->fd);
+	close(f->nth.proc_fd);
+}
+
 static void sweep(struct __test_metadata *_metadata, struct guest *g,
 		  int (*round)(struct guest *g), bool lasting)
 {
-	struct fail_nth_state nth = {};
 	unsigned int failed = 0;
+	struct failures f;
 	bool more;
 	int ret;
-	int fd;
 
-	fail_nth_first(_metadata, &nth);
-	fd = open("/proc/self/make-it-fail", O_RDWR);
-	ASSERT_LE(0, fd);
+	failures_init(_metadata, &f, lasting);
 	g->next_fd = next_fd();
 	do {
-		__fail_nth_enable(_metadata, &nth);
-		if (lasting && nth.iteration)
-			make_it_fail(_metadata, fd, "1");
+		failures_begin(_metadata, &f);
 		ret = round(g);
-		make_it_fail(_metadata, fd, "0");
-		more = fail_nth_next(_metadata, &nth);
+		more = failures_end(_metadata, &f);
 		if (!is_injected(ret))
 			FACT_IS(0, ret)
-				TH_LOG("round %u", nth.iteration);
+				TH_LOG("round %u", f.nth.iteration);
 		failed += !!ret;
 		undo(_metadata, g, ret);
 	} while (more);
-	TH_LOG("%u rounds, %u failed", nth.iteration, failed);
+	TH_LOG("%u rounds, %u failed", f.nth.iteration, failed);
 	FACT_IS(0, ret);
 	ASSERT_LT(0, failed);
-	close(fd);
-	close(nth.proc_fd);
+	failures_close(&f);
 }
 
 TEST_F_TIMEOUT(fail_nth, sweep, TIMEOUT)
@@ -578,35 +613,28 @@ FIXTURE_TEARDOWN(fail_close)
 static void close_sweep(struct __test_metadata *_metadata, struct vm *vm,
 			struct guest_dev *dev, bool lasting)
 {
-	struct fail_nth_state nth = {};
+	struct failures f;
 	__u32 hwpt;
 	bool more;
-	int fd;
 
-	fail_nth_first(_metadata, &nth);
-	fd = open("/proc/self/make-it-fail", O_RDWR);
-	ASSERT_LE(0, fd);
+	failures_init(_metadata, &f, lasting);
 	do {
 		attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
 		hwpt = dev->hwpt;
 		/* It can fail, and then the file stays open */
 		ASSERT_EQ(0, munmap(dev->pci.bar0, dev->pci.bar0_size));
 		dev->pci.bar0 = NULL;
-		__fail_nth_enable(_metadata, &nth);
-		if (lasting && nth.iteration)
-			make_it_fail(_metadata, fd, "1");
+		failures_begin(_metadata, &f);
 		guest_dev_close(dev);
-		make_it_fail(_metadata, fd, "0");
-		more = fail_nth_next(_metadata, &nth);
-		/* It was this task that unbound the device, and then */
+		more = failures_end(_metadata, &f);
+		/* Closing has unbound the device, nobody does so later */
 		test_err_destroy(ENOENT, vm->fd, dev->vdev);
 		test_destroy(vm->fd, hwpt);
 		guest_dev_open(_metadata, dev, vm, 0);
 		guest_dev_stage1(_metadata, dev, vm, ASID, 0);
 	} while (more);
-	TH_LOG("%u rounds", nth.iteration);
-	close(fd);
-	close(nth.proc_fd);
+	TH_LOG("%u rounds", f.nth.iteration);
+	failures_close(&f);
 }
 
 TEST_F_TIMEOUT(fail_close, sweep, TIMEOUT)
