@@ -1846,7 +1846,7 @@ static void test_evt_owner(struct kunit *test)
 	}
 }
 
-/* All but the StreamID is as the SMMU has written it, and what was a stall */
+/* Of what is no fault all but the StreamID is as the SMMU has written it */
 static void test_make_vevent(struct kunit *test)
 {
 	static const u32 vsids[] = { 0, 1, 0x1234, 0x80000000, ~0U };
@@ -1860,7 +1860,6 @@ static void test_make_vevent(struct kunit *test)
 				fill[j], ~fill[j], fill[j] + 2, fill[j] ^ 0xff,
 			};
 
-			/* None of these has a number of a fault */
 			arm_smmu_make_vevent(&vevent, evt, vsids[i]);
 			KUNIT_EXPECT_EQ(test, le64_to_cpu(vevent.evt[0]),
 					(fill[j] & 0xffffffff) |
