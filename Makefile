@@ -61,8 +61,10 @@ help:
 ##                   the others include)
 
 .PHONY: deps
+# What a target needs beyond the others: sets of $(VM)/deps.
+check check-x86 check-steps check-static series-build: SETS := x86
 deps:
-	@$(VM)/deps $(O)
+	@$(VM)/deps $(O) $(SETS)
 
 .PHONY: tree export series
 tree: deps

@@ -23,7 +23,7 @@ die() { echo "${0##*/}: $*" >&2; exit 1; }
 is_repo_only() { # PATH
 	case $1 in
 	.ci/* | .clang-format | .gitignore | LICENSE | Makefile | README.md) ;;
-	patches/* | tools/series/* | tools/testing/vm/*) ;;
+	patches/* | tools/debian/* | tools/series/* | tools/testing/vm/*) ;;
 	*) return 1 ;;
 	esac
 }

@@ -19,6 +19,7 @@ machine() {
 	fake df 'echo Avail; echo 90000000'
 	fake dpkg-query 'echo installed'
 	fake dpkg 'echo amd64'
+	fake uname 'echo x86_64'
 	fake qemu-system-aarch64 'echo "QEMU emulator version 10.0.2 (Debian)"'
 	fake qemu-system-x86_64 'echo "QEMU emulator version 10.0.2 (Debian)"'
 	fake apt-get 'echo "apt-get $*" >>"$CALLS"'
@@ -32,13 +33,13 @@ fake() { # NAME BODY
 }
 
 # Only what deps itself needs, and the made-up commands.
-run() {
+run() { # SET ...
 	local tool
 	for tool in bash env dirname tail sed mktemp rm du cut cat sort mkdir cmp mv touch cp chmod; do
 		[ -e "$work/bin/$tool" ] || ln -s "$(command -v $tool)" "$work/bin/$tool"
 	done
 	status=0
-	output=$(PATH=$work/bin CALLS=$work/calls OS_RELEASE=$work/os-release "$here/deps" "$work/build" 2>&1) || status=$?
+	output=$(PATH=$work/bin CALLS=$work/calls OS_RELEASE=$work/os-release "$here/deps" "$work/build" "$@" 2>&1) || status=$?
 }
 
 fails_with() { # TEXT: one line of error that has TEXT
@@ -120,4 +121,77 @@ esac'
 run
 ok "Debian 12 takes QEMU from backports: success" works
 ok "Debian 12 takes QEMU from backports" called 't bookworm-backports.*install qemu-system-arm qemu-system-x86$'
+
+# A machine that has nothing: what is asked for.
+bare() {
+	machine
+	fake dpkg-query ':'
+	fake dpkg "echo $1"
+	fake uname "echo $2"
+	echo "VERSION_CODENAME=trixie" >"$work/os-release"
+}
+asked() { grep '^apt-get.* install ' "$work/calls" | tr ' ' '\n'; }
+asks_for() { # PACKAGE ...
+	local p
+	for p; do asked | grep -x "$p" || return 1; done
+}
+asks_not() { ! asked | grep -E "$1"; }
+
+bare amd64 x86_64
+run
+ok "an x86-64 machine asks for the cross compiler to arm64" asks_for gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc
+ok "...and for none to x86-64" asks_not x86-64
+ok "...and not for what only packages need" asks_not 'debhelper|mmdebstrap|lintian'
+
+bare arm64 aarch64
+rm "$work/bin/qemu-system-x86_64"
+run
+ok "an arm64 machine: success" works
+ok "...asks for its own compiler" asks_for gcc libc6-dev
+ok "...and for no cross compiler" asks_not 'aarch64-linux-gnu|arm64-cross|x86-64|amd64-cross'
+ok "...and not for an emulator of x86-64" asks_not qemu-system-x86
+
+bare arm64 aarch64
+run x86
+ok "its checks of x86-64 ask for that compiler" asks_for gcc-x86-64-linux-gnu libc6-dev-amd64-cross
+ok "...and for none to arm64" asks_not 'aarch64-linux-gnu|arm64-cross'
+
+bare arm64 aarch64
+rm "$work/bin/qemu-system-x86_64"
+fake apt-get 'echo "apt-get $*" >>"$CALLS"
+case "$*" in
+*qemu-system-x86*) printf "#!/bin/bash\necho QEMU emulator version 10.0.2\n" >"${0%/*}/qemu-system-x86_64"
+	chmod +x "${0%/*}/qemu-system-x86_64" ;;
+esac'
+run x86
+ok "...and for the emulator" asks_for qemu-system-x86
+
+bare amd64 x86_64
+run deb
+ok "packages ask for what makes them" asks_for debhelper dpkg-dev kmod rsync
+ok "...and not for what tests them" asks_not 'mmdebstrap|lintian'
+
+bare amd64 x86_64
+run deb check-deb
+ok "their test asks for what makes a root" asks_for mmdebstrap arch-test qemu-user-static debhelper
+bare arm64 aarch64
+run check-deb
+ok "...and without an emulator of arm64 on arm64" asks_not qemu-user
+run no-such-set
+ok "a set that is not there: says so" fails_with 'there is no set no-such-set'
+
+# Which compiler: arch.sh with the same made-up machines.
+prefix() { # VARIABLE=VALUE ...
+	env -u ARCH -u CROSS_COMPILE "$@" PATH="$work/bin:$PATH" bash -c '. "$0/arch.sh" && set_arch && echo "$ARCH/$CROSS_COMPILE"' "$here"
+}
+machine
+ok "x86-64: arm64 is crossed" test "$(prefix)" = arm64/aarch64-linux-gnu-
+ok "x86-64: x86 is native" test "$(prefix ARCH=x86)" = x86/
+ok "x86-64: another compiler for arm64" test "$(prefix CROSS_COMPILE=other-)" = arm64/other-
+ok "...is none for x86" test "$(prefix ARCH=x86 CROSS_COMPILE=other-)" = x86/
+fake uname 'echo aarch64'
+ok "arm64: arm64 is native" test "$(prefix)" = arm64/
+ok "arm64: x86 is crossed" test "$(prefix ARCH=x86)" = x86/x86_64-linux-gnu-
+no_arch() { ! prefix ARCH=riscv; }
+ok "another ARCH fails" no_arch
 echo "1..$number"
