@@ -50,7 +50,8 @@ help:
 ## make bench        instructions of the guest kernel that each ioctl of nesting takes
 ## make vmm          Debian's QEMU 11 in the test VM: guests whose devices are behind an accelerated SMMUv3
 ## make shell        boot that kernel with a shell on the console
-## make deps         install what is missing (also done by the targets above)
+## make deps         install what is missing (also done by the targets above): what the demo needs, and
+##                   with SETS="check x86" what make check needs
 ## make clean        remove the build folder
 ##
 ## O=DIR             build there instead of in build/
@@ -62,7 +63,8 @@ help:
 
 .PHONY: deps
 # What a target needs beyond the others: sets of $(VM)/deps.
-check check-x86 check-steps check-static series-build: SETS := x86
+check check-% vmm series-build: SETS += check
+check check-x86 check-steps check-static series-build: SETS += x86
 deps:
 	@$(VM)/deps $(O) $(SETS)
 

@@ -55,28 +55,28 @@ ok "nothing is missing: success" works
 ok "nothing is missing: apt is left alone" nothing_called
 
 machine
-fake dpkg-query '[ "${!#}" = sparse ] || echo installed'
+fake dpkg-query '[ "${!#}" = bison ] || echo installed'
 run
 ok "one package is missing: success" works
-ok "one package is missing: it is named" grep -q '^Installing: sparse$' <<<"$output"
-ok "one package is missing: only it is installed" called 'install sparse$'
+ok "one package is missing: it is named" grep -q '^Installing: bison$' <<<"$output"
+ok "one package is missing: only it is installed" called 'install bison$'
 ok "root needs no sudo" bash -c '! grep -q sudo "$0"' "$work/calls"
 
 machine
-fake dpkg-query '[ "${!#}" = sparse ] || echo installed'
+fake dpkg-query '[ "${!#}" = bison ] || echo installed'
 fake id 'echo 1000'
 run
 ok "a user goes through sudo" called '^sudo apt-get'
 
 machine
-fake dpkg-query '[ "${!#}" = sparse ] || echo installed'
+fake dpkg-query '[ "${!#}" = bison ] || echo installed'
 fake id 'echo 1000'
 rm "$work/bin/sudo"
 run
-ok "no root and no sudo: says so" fails_with 'not root and no sudo: as root, run apt-get install sparse'
+ok "no root and no sudo: says so" fails_with 'not root and no sudo: as root, run apt-get install bison'
 
 machine
-fake dpkg-query '[ "${!#}" = sparse ] || echo installed'
+fake dpkg-query '[ "${!#}" = bison ] || echo installed'
 fake apt-get 'echo "apt-get $*" >>"$CALLS"; case "$*" in *update) echo "E: could not resolve"; exit 100 ;; esac'
 run
 ok "no network: says so" fails_with 'check the network: E: could not resolve'
@@ -84,20 +84,27 @@ ok "no network: says so" fails_with 'check the network: E: could not resolve'
 machine
 fake df 'echo Avail; echo 3000000'
 run
-ok "too little disk: says so" fails_with 'needs 20 GB and has 3'
+ok "too little disk: says so" fails_with 'needs 6 GB and has 3'
 
 machine
-fake dpkg-query '[ "${!#}" = sparse ] || echo installed'
+fake df 'echo Avail; echo 9000000'
+run
+ok "enough for the demo: success" works
+run check
+ok "...and too little for the checks: says so" fails_with 'needs 20 GB and has 9'
+
+machine
+fake dpkg-query '[ "${!#}" = bison ] || echo installed'
 rm "$work/bin/apt-get"
 run
-ok "not Debian: says what to install" fails_with 'these by hand: sparse'
+ok "not Debian: says what to install" fails_with 'these by hand: bison'
 
 machine
 echo "VERSION_CODENAME=trixie" >"$work/os-release"
 fake qemu-system-aarch64 'echo "QEMU emulator version 7.2.0 (Debian)"'
 run
 ok "QEMU stays too old: says so" fails_with 'QEMU 7 is too old'
-ok "Debian 13 takes QEMU from its own release" called 'install qemu-system-arm qemu-system-x86$'
+ok "Debian 13 takes QEMU from its own release" called 'install qemu-system-arm$'
 
 machine
 echo "VERSION_CODENAME=trixie" >"$work/os-release"
@@ -107,7 +114,7 @@ case "$*" in
 *qemu-system-x86*) printf "#!/bin/bash\necho QEMU emulator version 10.0.2\n" >"${0%/*}/qemu-system-x86_64"
 	chmod +x "${0%/*}/qemu-system-x86_64" ;;
 esac'
-run
+run x86
 ok "one emulator is missing: success" works
 ok "one emulator is missing: both are installed" called 'install qemu-system-arm qemu-system-x86$'
 
@@ -120,7 +127,7 @@ indextargets*) echo "|http://mirror.test/debian/|bookworm|main" ;;
 esac'
 run
 ok "Debian 12 takes QEMU from backports: success" works
-ok "Debian 12 takes QEMU from backports" called 't bookworm-backports.*install qemu-system-arm qemu-system-x86$'
+ok "Debian 12 takes QEMU from backports" called 't bookworm-backports.*install qemu-system-arm$'
 
 # A machine that has nothing: what is asked for.
 bare() {
@@ -141,7 +148,9 @@ bare amd64 x86_64
 run
 ok "an x86-64 machine asks for the cross compiler to arm64" asks_for gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc
 ok "...and for none to x86-64" asks_not x86-64
-ok "...and not for what only packages need" asks_not 'debhelper|mmdebstrap|lintian'
+ok "...and not for what only packages or checks need" asks_not 'debhelper|mmdebstrap|lintian|sphinx|x86'
+run check
+ok "the checks ask for what they need" asks_for shellcheck sparse python3-sphinx mmdebstrap
 
 bare arm64 aarch64
 rm "$work/bin/qemu-system-x86_64"
