@@ -33,9 +33,12 @@ help:
 
 ## make demo         boot the kernel and watch a device's DMA go through a nested domain, step by step
 ## make check        everything that can be checked: sources, builds, boots, tests; the last line counts
-## make check-PART   a part of it: lint docs series kernels harness static steps kunit iommufd x86 smmuv3
-##                   vfio info demo vmm modules (harness, and all from kunit on but x86, use what
-##                   check-kernels built)
+## make check-quick  what a developer runs before a commit: sources, and the tests on one kernel
+## make check-PART   a part of it: lint docs series releases kernels harness static steps kunit iommufd x86
+##                   smmuv3 vfio info demo vmm modules distros-quick (harness, and all from kunit on but
+##                   x86, use what check-kernels built)
+## make check-releases  each linux-source-6.12 that Debian serves: does the series apply?
+## make check-distros   the README's commands in new roots of Debian 12 and 13
 ##
 ## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
 ## make export       write the commits of that tree back as patches/ and new files
@@ -76,7 +79,7 @@ export:
 # A tree of somebody's own is used as it is.
 TREE_READY := $(if $(filter $(O)/tree,$(TREE)),tree,deps)
 series: $(TREE_READY)
-	@tools/series/mail $(TREE) $(O)/series patches/cover-letter
+	@tools/series/mail . $(TREE) $(O)/series
 
 # What main had before: its steps were built then.
 FROM ?= $(shell git rev-parse -q --verify HEAD^ 2>/dev/null)

@@ -13,11 +13,18 @@ export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null GIT_CONFIG_NOSYST
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 export GIT_COMMITTER_NAME=series GIT_COMMITTER_EMAIL=series@localhost
 
+# The Debian releases whose kernel sources have to take the series.
+# shellcheck disable=SC2034 # for those who source this
+DEBIAN_RELEASES=(bookworm trixie)
+
 # The one file that has another name here.
 KCONFIG_HERE=Kconfig
 KCONFIG_KERNEL=drivers/iommu/Kconfig.user-domain
 
 die() { echo "${0##*/}: $*" >&2; exit 1; }
+# The series does not fit the kernel source: another release may serve.
+UNFIT=3
+unfit() { echo "${0##*/}: $*" >&2; exit "$UNFIT"; }
 
 # Files of the repository that are no kernel files. Everything else in it is a new kernel file.
 is_repo_only() { # PATH
@@ -43,8 +50,32 @@ repo_files() { # REPO
 	done
 }
 
+# Lines "PATCH [GUARD]". A guard, <=RELEASE or >=RELEASE, limits a patch to the releases that need it.
 series_entries() { # REPO
 	[ ! -e "$1/patches/series" ] || sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$1/patches/series"
+}
+
+# In a commit message the guard is a trailer. The series file holds it in the repository.
+GUARD_TRAILER=Kernel-release
+
+# True if RELEASE needs a patch with GUARD.
+needed() { # RELEASE GUARD
+	local pattern='^([<>])=6\.12\.([0-9]+)$'
+	[ -n "$2" ] || return 0
+	[[ $2 =~ $pattern ]] || die "$2 is no guard for a patch: write <=6.12.N or >=6.12.N"
+	if [ "${BASH_REMATCH[1]}" = '<' ]; then
+		[ "${1##*.}" -le "${BASH_REMATCH[2]}" ]
+	else
+		[ "${1##*.}" -ge "${BASH_REMATCH[2]}" ]
+	fi
+}
+
+# The patches of REPO that RELEASE has no need of, as lines "PATCH GUARD".
+not_needed() { # REPO RELEASE
+	local patch guard
+	series_entries "$1" | while read -r patch guard; do
+		needed "$2" "$guard" || echo "$patch $guard"
+	done
 }
 
 # The paths named by a patch's New-file trailers.
@@ -63,15 +94,16 @@ oldest=${SERIES_OLDEST:-113}
 
 check_release() { # RELEASE NAME
 	[[ $1 =~ ^6\.12\.[0-9]+$ ]] ||
-		die "$2 is Linux ${1#..}, not a 6.12.y release: point KSRC at one, or install linux-source-6.12"
+		unfit "$2 is Linux ${1#..}, not a 6.12.y release: point KSRC at one, or install linux-source-6.12"
 	[ "${1##*.}" -ge "$oldest" ] ||
-		die "$2 is Linux $1, older than 6.12.$oldest: install linux-source-6.12 from the security suite, or set KSRC"
+		unfit "$2 is Linux $1, older than 6.12.$oldest: make check-releases shows the releases that the series fits"
 }
 
 # What one entry of the series is made of: changes exactly when the commit would.
-entry_hash() { # REPO PATCH
+entry_hash() { # REPO PATCH GUARD
 	local f
 	{
+		echo "$3"
 		cat "$1/patches/$2"
 		for f in $(new_files "$1/patches/$2"); do
 			f=$1/$(to_repo "$f")
@@ -83,8 +115,8 @@ entry_hash() { # REPO PATCH
 
 # Commit one patch and its new files on top of PARENT in the git directory GITDIR, without touching
 # any work tree; the new commit's id goes to stdout. GIT_INDEX_FILE holds PARENT's tree.
-commit_entry() { # REPO GITDIR PARENT PATCH WORKDIR
-	local repo=$1 gitdir=$2 parent=$3 patch=$4 work=$5 f here mode id tree
+commit_entry() { # REPO GITDIR PARENT PATCH GUARD WORKDIR
+	local repo=$1 gitdir=$2 parent=$3 patch=$4 guard=$5 work=$6 f here mode id tree
 	local -x GIT_DIR=$gitdir
 	local -x GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE GIT_COMMITTER_DATE
 
@@ -99,15 +131,16 @@ commit_entry() { # REPO GITDIR PARENT PATCH WORKDIR
 
 	if grep -q '^diff --git ' "$work/diff" && ! git apply --cached "$work/diff" 2>"$work/err"; then
 		if git apply --cached --reverse --check "$work/diff" 2>/dev/null; then
-			die "patches/$patch is already in the kernel source: KSRC must be an unmodified 6.12.y release"
+			unfit "patches/$patch is already in the kernel source: KSRC must be an unmodified 6.12.y release"
 		fi
-		die "patches/$patch does not apply: $(head -n 1 "$work/err")"
+		unfit "patches/$patch does not apply: $(head -n 1 "$work/err")." \
+			"make check-releases shows the releases that the series fits, README how to carry it to another"
 	fi
 	for f in $(new_files "$repo/patches/$patch"); do
 		here=$repo/$(to_repo "$f")
 		[ -f "$here" ] || die "patches/$patch names the new file $f, but $here is not there"
 		[ -z "$(git ls-files --cached -- "$f")" ] ||
-			die "$f is already in the kernel source: KSRC must be an unmodified 6.12.y release"
+			unfit "$f is already in the kernel source: KSRC must be an unmodified 6.12.y release"
 		mode=100644
 		[ ! -x "$here" ] || mode=100755
 		id=$(git hash-object -w --no-filters "$here")
@@ -120,23 +153,38 @@ commit_entry() { # REPO GITDIR PARENT PATCH WORKDIR
 		echo
 		sed '/^New-file: /d' "$work/msg"
 	} | git stripspace >"$work/message"
+	[ -z "$guard" ] ||
+		git interpret-trailers --no-divider --in-place --trailer "$GUARD_TRAILER: $guard" "$work/message"
 	git commit-tree -p "$parent" -F "$work/message" "$tree"
+}
+
+# A patch that RELEASE has no need of must not apply on PARENT: else its guard is wrong.
+check_guard() { # REPO GITDIR PARENT PATCH GUARD WORKDIR
+	local -x GIT_DIR=$2 GIT_INDEX_FILE=$6/guard
+	git read-tree "$3"
+	! git apply --cached --check "$1/patches/$4" 2>/dev/null ||
+		die "patches/$4 has the guard $5, but this kernel takes the patch: correct patches/series"
 }
 
 # Print "HASH PARENT COMMIT" for each entry of the series, reusing what the file OLD already has up to
 # the first change.
 build_commits() { # REPO GITDIR OLD
-	local repo=$1 gitdir=$2 old=$3 parent patch hash known work
+	local repo=$1 gitdir=$2 old=$3 parent patch guard hash known work release
 	work=$(mktemp -d)
 	parent=$(git --git-dir="$gitdir" rev-parse "base^{commit}")
+	release=$(git --git-dir="$gitdir" show "$parent:Makefile" | makefile_release)
 	local -x GIT_INDEX_FILE=$work/index
-	while IFS= read -r patch; do
+	while read -r patch guard; do
 		[ -f "$repo/patches/$patch" ] || die "patches/series names $patch, but there is no such file in patches/"
-		hash=$(entry_hash "$repo" "$patch")
+		if ! needed "$release" "$guard"; then
+			check_guard "$repo" "$gitdir" "$parent" "$patch" "$guard" "$work"
+			continue
+		fi
+		hash=$(entry_hash "$repo" "$patch" "$guard")
 		known=$(sed -n "s/^$hash $parent //p" "$old")
 		if [ -z "$known" ]; then
 			[ -e "$GIT_INDEX_FILE" ] || git --git-dir="$gitdir" read-tree "$parent"
-			known=$(commit_entry "$repo" "$gitdir" "$parent" "$patch" "$work")
+			known=$(commit_entry "$repo" "$gitdir" "$parent" "$patch" "$guard" "$work")
 		fi
 		echo "$hash $parent $known"
 		parent=$known

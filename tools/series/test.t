@@ -110,8 +110,12 @@ ok "import gives the same commits each time" \
 ok "import, then export: identity" same_files "$work/repo" "$work/first"
 
 # Mails.
-printf '# SPDX-License-Identifier: GPL-2.0\nThe title\n\nThe text.\n' >"$work/cover"
-ok "mail" "$here/mail" "$work/tree-clone" "$work/mails" "$work/cover"
+cover_letter() { # REPO
+	printf '# SPDX-License-Identifier: GPL-2.0\nThe title\n\nThe text.\n' >"$1/patches/cover-letter"
+}
+cover_letter "$work/repo"
+ok "mail" "$here/mail" "$work/repo" "$work/tree-clone" "$work/mails"
+rm "$work/repo/patches/cover-letter"
 cover=$work/mails/0000-cover-letter.patch
 ok "the cover letter has the title" grep '^Subject: .* 0/4. The title' "$cover"
 ok "the cover letter has the text" grep '^The text.$' "$cover"
@@ -139,8 +143,55 @@ ok "...and leaves three patches" test "$(find "$work/repo/patches" -name '*.patc
 rm -rf "$work/repo"
 cp -r "$work/first" "$work/repo"
 
-# What is wrong is said, and nothing changes.
+# A patch that only some releases need: 6.12.8 has the change of "Third" itself.
+rm -rf "$work/tree"
+import "$work/repo" "$work/tree" "$work/clone" >/dev/null
+fourth=$(git -C "$work/tree" rev-parse HEAD)
+git -C "$work/tree" reset -q --hard HEAD~
+git -C "$work/tree" commit -q --amend --no-edit --trailer 'Kernel-release: <=6.12.7'
+git -C "$work/tree" cherry-pick "$fourth" >/dev/null
+ok "export of a commit with a guard" "$here/export" "$work/tree" "$work/repo"
+ok "the guard is in the series" grep -qx '0003-iommu-Third.patch <=6.12.7' "$work/repo/patches/series"
+ok "...and not in the patch" nowhere '^Kernel-release:' "$work"/repo/patches/*.patch
+cp -r "$work/repo" "$work/guarded"
+rm -rf "$work/tree"
+ok "import of a patch that is needed" import "$work/repo" "$work/tree" "$work/clone"
+ok "the guard is in its message" grep -qx 'Kernel-release: <=6.12.7' <(git -C "$work/tree" log -1 --format=%B HEAD~)
+"$here/export" "$work/tree" "$work/repo" >/dev/null
+ok "import, then export: identity, with a guard" same_files "$work/repo" "$work/guarded"
+cover_letter "$work/repo"
+"$here/mail" "$work/repo" "$work/tree" "$work/mails" >/dev/null
+ok "the mail has the guard below its message" \
+	test "$(sed '1,/^---$/d' "$work"/mails/0003-* | head -n 1)" = 'Releases that need this patch: <=6.12.7'
+ok "...and not in it" nowhere '^Kernel-release:' "$work"/mails/*
+cp -r "$ksrc" "$work/next" && { echo '# SPDX-License-Identifier: GPL-2.0'; release 12.8; } >"$work/next/Makefile"
+sed -i '20s/.*/twenty/' "$work/next/drivers/iommu/iommu.c"
+import "$work/repo" "$work/tree-next" "$work/next" >"$work/log"
+ok "import names a patch that is not needed" grep -q '6.12.8 has no need of 0003-iommu-Third.patch (<=6.12.7)' "$work/log"
+ok "...and leaves it out" test "$(git -C "$work/tree-next" rev-list --count base..)" -eq 3
+"$here/mail" "$work/repo" "$work/tree-next" "$work/mails" >/dev/null
+ok "the cover letter names it" grep -q '^  iommu-Third (<=6.12.7)$' "$work/mails/0000-cover-letter.patch"
+rm "$work/repo/patches/cover-letter"
+"$here/export" "$work/tree-next" "$work/repo" >/dev/null
+ok "export from that release changes nothing" same_files "$work/repo" "$work/guarded"
+git -C "$work/tree-next" reset -q --hard HEAD~
+"$here/export" "$work/tree-next" "$work/repo" >/dev/null
+ok "export keeps it in its place when the one behind it is dropped" \
+	test "$(sed -n '$p' "$work/repo/patches/series")" = '0003-iommu-Third.patch <=6.12.7'
+rm -rf "$work/repo"
+cp -r "$work/guarded" "$work/repo"
 fresh() { rm -rf "$work/new"; "$here/import" "$work/repo" "$work/new" "$1"; }
+cp -r "$ksrc" "$work/unmended" && cp "$work/next/Makefile" "$work/unmended"
+ok "a guard is refused where the patch applies" refuses "$work/new" \
+	'has the guard <=6.12.7, but this kernel takes the patch' fresh "$work/unmended"
+sed -i 's/<=6.12.7/<7/' "$work/repo/patches/series"
+ok "a guard that is none is refused" refuses "$work/new" '<7 is no guard' fresh "$work/clone"
+sed -i 's/^\(0001.*\)/\1 >=6.12.7/; s/<7//' "$work/repo/patches/series"
+ok "a guard on new files is refused" refuses "$work/new" 'has a guard and new files' fresh "$work/clone"
+rm -rf "$work/repo" "$work/tree"
+cp -r "$work/first" "$work/repo"
+
+# What is wrong is said, and nothing changes.
 cp -r "$ksrc" "$work/old" && { echo '# x'; release 6.5; } >"$work/old/Makefile"
 ok "another release is refused" refuses "$work/new" 'is Linux 6.6.5, not a 6.12.y release' fresh "$work/old"
 { echo '# x'; release 12.6; } >"$work/old/Makefile"
@@ -195,6 +246,33 @@ ok "a new file where the repository has its own is refused" refuses "$work/repo"
 	"that path is the repository's own" "$here/export" "$work/tree" "$work/repo"
 git -C "$work/tree" reset -q --hard HEAD~
 
+# A package that the series does not fit, and the served one that takes its place.
+mkdir "$work/tools"
+cp -r "$here" "$work/tools/series"
+cat >"$work/tools/series/served" <<EOF
+#!/bin/sh
+case \$1 in
+list) printf '9-1 new\n7-1 old,older\n' ;;
+fetch) echo "$work/\$2.tar.xz" ;;
+esac
+EOF
+tar -C "$work" -cJf "$work/9-1.tar.xz" other
+cp "$work/linux.tar.xz" "$work/7-1.tar.xz"
+installed() {
+	SERIES_PACKAGE=$work/9-1.tar.xz "$work/tools/series/import" "$work/repo" "$work/instead" >"$work/log" 2>&1 ||
+		{ cat "$work/log"; return 1; }
+}
+ok "a package that the series does not fit is replaced by one that it fits" installed
+ok "...with the command that installs it" grep -q '^taking linux-source-6.12 7-1 of old, older; to install it: apt-get' "$work/log"
+ok "...and the reason for each that was passed over" grep -q '9-1 of new: 0003-iommu-Third does not apply' "$work/log"
+ok "...and gives the same tree" test "$(tree_of "$work/instead")" = "$(tree_of "$work/am")"
+ok "import again keeps to it" installed
+ok "...without looking further" nowhere taking "$work/log"
+sed -i '/^list/s/.*/list) echo 9-1 new ;;/' "$work/tools/series/served"
+rm -rf "$work/instead"
+installed >/dev/null
+ok "an error where Debian serves none that it fits" grep -q 'fits no kernel source that Debian serves: set KSRC=' "$work/log"
+
 # The real series.
 if [ -n "${REAL_TREE:-}" ]; then
 	mkdir "$work/real"
@@ -202,7 +280,7 @@ if [ -n "${REAL_TREE:-}" ]; then
 	cp -r "$work/real" "$work/real-before"
 	ok "the real series: export" "$here/export" "$REAL_TREE" "$work/real"
 	ok "the real series: import, then export: identity" same_files "$work/real" "$work/real-before"
-	ok "the real series: mail" "$here/mail" "$REAL_TREE" "$work/real-mails" "$repo_top/patches/cover-letter"
+	ok "the real series: mail" "$here/mail" "$repo_top" "$REAL_TREE" "$work/real-mails"
 	"$here/checkout" "$REAL_TREE" base "$REAL_BASE"
 	rm "$work"/real-mails/0000-*.patch
 	ok "the real series: git am takes it on the plain kernel" git -C "$REAL_BASE" am -q "$work"/real-mails/*.patch
