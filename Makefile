@@ -67,7 +67,7 @@ help:
 .PHONY: deps
 # What a target needs beyond the others: sets of $(VM)/deps.
 check check-x86 check-steps check-static series-build: SETS := x86
-deb: SETS := deb
+deb: SETS := deb $(if $(DEBUG_INFO),debug-info)
 check-deb: SETS := deb check-deb
 deps:
 	@$(VM)/deps $(O) $(SETS)
@@ -115,8 +115,8 @@ DEBUG_INFO ?=
 export DEBUG_INFO
 deb: $(TREE_READY)
 	@tools/debian/build-deb . $(TREE) $(O)/deb $(CONFIG)
-check-deb: $(TREE_READY)
-	@tools/debian/check-deb . $(TREE) $(O) $(CONFIG)
+check-deb: selftests
+	@tools/debian/check-deb . $(TREE) $(O) $(SELFTESTS)/iommu $(CONFIG)
 
 .PHONY: check
 check: $(TREE_READY)
