@@ -53,6 +53,9 @@ help:
 ## make bench        instructions of the guest kernel that each ioctl of nesting takes
 ## make vmm          Debian's QEMU 11 in the test VM: guests whose devices are behind an accelerated SMMUv3
 ## make shell        boot that kernel with a shell on the console
+## make deb          Debian packages for arm64 servers, in build/deb: kernel, headers, iommufd-info.
+##                   CONFIG=FILE: from a server's own config; or a flavour of Debian's (cloud-arm64 ...)
+## make check-deb    install them in a Debian 13 in the test VM, and run guests there
 ## make deps         install what is missing (also done by the targets above): what the demo needs, and
 ##                   with SETS="check x86" what make check needs
 ## make clean        remove the build folder
@@ -63,11 +66,14 @@ help:
 ## DEBUG="..."       kernel with debug fragments, in a folder of its own: debug (lockdep, kmemleak,
 ##                   UBSAN ...), kasan, 64k (pages of 64 KiB), tests (KUnit and fault injection, which
 ##                   the others include)
+## DEBUG_INFO=y      packages with debug information
 
 .PHONY: deps
 # What a target needs beyond the others: sets of $(VM)/deps.
 check check-% vmm series-build: SETS += check
 check check-x86 check-steps check-static series-build: SETS += x86
+deb: SETS := deb $(if $(DEBUG_INFO),debug-info)
+check-deb: SETS := deb check-deb
 deps:
 	@$(VM)/deps $(O) $(SETS)
 
@@ -107,6 +113,15 @@ bench: kernel selftests
 vmm: $(TREE_READY)
 	@$(MAKE) kernel DEBUG="tests vmm"
 	@$(MAKE) check-vmm
+
+.PHONY: deb check-deb
+CONFIG ?=
+DEBUG_INFO ?=
+export DEBUG_INFO
+deb: $(TREE_READY)
+	@tools/debian/build-deb . $(TREE) $(O)/deb $(CONFIG)
+check-deb: selftests
+	@tools/debian/check-deb . $(TREE) $(O) $(SELFTESTS)/iommu $(CONFIG)
 
 .PHONY: check
 check: $(TREE_READY)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Names and versions of the packages.
+
+set -euo pipefail
+shopt -s inherit_errexit
+
+die() { echo "${0##*/}: $*" >&2; exit 1; }
+
+# The release of the series. A new one is a new name of the kernel, so that apt keeps the old kernel beside it.
+series=1
+
+# The release that a kernel tree's makefile says, as 6.12.117.
+tree_release() { # TREE
+	awk 'NR <= 6 && $2 == "=" { v[$1] = $3 }
+	     END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] v["EXTRAVERSION"] }' "$1/Makefile"
+}
+
+# The kernel's make for packages; ARCH and CROSS_COMPILE are set.
+kernel_make() { # TREE OUT ARGUMENT ...
+	local tree=$1 out=$2
+	shift 2
+	make -C "$tree" O="$out" CC="ccache ${CROSS_COMPILE}gcc" CROSS_COMPILE_COMPAT=arm-linux-gnueabihf- "$@"
+}
+
+# CONFIG_LOCALVERSION: uname -r is 6.12.117-iommufd1-arm64, which linux-version and GRUB sort after Debian's
+# 6.12.117+deb13-arm64 and before its 6.12.118+deb13-arm64.
+local_version() { # FLAVOUR
+	echo "-iommufd$series-$1"
+}
+
+# The series as it is in REPO, growing with each commit: 1.347. Without the whole history, only 1.
+series_version() { # REPO
+	if [ "$(git -C "$1" rev-parse --is-shallow-repository 2>/dev/null)" = false ]; then
+		echo "$series.$(git -C "$1" rev-list --count HEAD)"
+	else
+		echo $series
+	fi
+}
+
+# The part iommufd... goes with upstream's version: after each of Debian's packages of the same release, whatever their
+# revision, and before each of the next.
+package_version() { # RELEASE SERIES-VERSION
+	echo "$1+iommufd$2-1"
+}
