@@ -34,8 +34,10 @@ help:
 ## make demo         boot the kernel and watch a device's DMA go through a nested domain, step by step
 ## make check        everything that can be checked: sources, builds, boots, tests; the last line counts
 ## make check-PART   a part of it: lint docs series kernels harness static steps kunit iommufd x86 smmuv3
-##                   vfio info demo vmm modules (harness, and all from kunit on but x86, use what
-##                   check-kernels built)
+##                   vfio info demo vmm modules distros-quick (harness, and all from kunit to modules but
+##                   x86, use what check-kernels built)
+## make check-distros the demo and more in fresh roots of Debian 12 and 13, as root; check-distros-quick,
+##                   a part of make check, does all but build a kernel there
 ##
 ## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
 ## make export       write the commits of that tree back as patches/ and new files
@@ -64,6 +66,7 @@ help:
 .PHONY: deps
 # What a target needs beyond the others: sets of $(VM)/deps.
 check check-% vmm series-build: SETS += check
+run shell demo bench: SETS += $(filter acpi,$(MACHINE))
 check check-x86 check-steps check-static series-build: SETS += x86
 deps:
 	@$(VM)/deps $(O) $(SETS)
