@@ -38,7 +38,8 @@ help:
 ##                   smmuv3 vfio info demo vmm modules distros-quick (harness, and all from kunit on but
 ##                   x86, use what check-kernels built)
 ## make check-releases  each linux-source-6.12 that Debian serves: does the series apply?
-## make check-distros   the README's commands in new roots of Debian 12 and 13
+## make check-distros   the demo and more in fresh roots of Debian 12 and 13, as root; check-distros-quick,
+##                      a part of make check, does all but build a kernel there
 ##
 ## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
 ## make export       write the commits of that tree back as patches/ and new files
@@ -71,6 +72,7 @@ help:
 .PHONY: deps
 # What a target needs beyond the others: sets of $(VM)/deps.
 check check-% vmm series-build: SETS += check
+run shell demo bench: SETS += $(filter acpi,$(MACHINE))
 check check-x86 check-steps check-static series-build: SETS += x86
 deb: SETS := deb $(if $(DEBUG_INFO),debug-info)
 check-deb: SETS := deb check-deb

@@ -148,9 +148,9 @@ bare amd64 x86_64
 run
 ok "an x86-64 machine asks for the cross compiler to arm64" asks_for gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc
 ok "...and for none to x86-64" asks_not x86-64
-ok "...and not for what only packages or checks need" asks_not 'debhelper|mmdebstrap|lintian|sphinx|x86'
+ok "...and not for what only packages or checks need" asks_not 'debhelper|mmdebstrap|lintian|sphinx|x86|efi'
 run check
-ok "the checks ask for what they need" asks_for shellcheck sparse python3-sphinx mmdebstrap
+ok "the checks ask for what they need" asks_for shellcheck sparse python3-sphinx mmdebstrap qemu-efi-aarch64
 
 bare arm64 aarch64
 rm "$work/bin/qemu-system-x86_64"
