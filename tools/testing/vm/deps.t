@@ -32,12 +32,15 @@ fake() { # NAME BODY
 	chmod +x "$work/bin/$1"
 }
 
-# Only what deps itself needs, and the made-up commands.
-run() { # SET ...
+# Only what the scripts themselves need, and the made-up commands.
+tools() {
 	local tool
 	for tool in bash env dirname tail sed mktemp rm du cut cat sort mkdir cmp mv touch cp chmod; do
 		[ -e "$work/bin/$tool" ] || ln -s "$(command -v $tool)" "$work/bin/$tool"
 	done
+}
+run() { # SET ...
+	tools
 	status=0
 	output=$(PATH=$work/bin CALLS=$work/calls OS_RELEASE=$work/os-release "$here/deps" "$work/build" "$@" 2>&1) || status=$?
 }
@@ -188,6 +191,32 @@ run check-deb
 ok "...and without an emulator of arm64 on arm64" asks_not qemu-user
 run no-such-set
 ok "a set that is not there: says so" fails_with 'there is no set no-such-set'
+
+# Where other suites are: apt-sources on a Debian 12 whose release and security updates have a mirror each.
+sources() {
+	tools
+	status=0
+	output=$(PATH=$work/bin OS_RELEASE=$work/os-release "$here/apt-sources" "$@" 2>&1) || status=$?
+}
+says() { [ "$output" = "$1" ]; }
+
+machine
+fake apt-get 'echo "/key|http://one.test/debian/|bookworm|main"
+echo "/key|http://one.test/debian/|bookworm|contrib"
+echo "|http://two.test/security/|bookworm-security|main"'
+sources arm64 trixie-updates
+ok "another suite is where the release is" says "deb [arch=arm64 signed-by=/key] http://one.test/debian/ trixie-updates main"
+sources amd64 trixie-security
+ok "...and a security suite where the machine's is" says "deb [arch=amd64] http://two.test/security/ trixie-security main"
+sources amd64
+ok "without a suite: all that the machine has" test "$(wc -l <<<"$output")" = 3
+fake apt-get 'echo "|http://one.test/debian/|bookworm|main"'
+sources amd64 trixie trixie-security
+ok "a machine without a security suite: says what to add" grep -q '^apt-sources: where is trixie-security?.*no bookworm-security main: add' <<<"$output"
+ok "...and fails" test "$status" = 1
+fake apt-get ':'
+sources amd64 trixie
+ok "a machine without package lists: says so" grep -q '^apt-sources: .*knows no package source.*apt-get update' <<<"$output"
 
 # Which compiler: arch.sh with the same made-up machines.
 prefix() { # VARIABLE=VALUE ...
