@@ -89,8 +89,8 @@ makefile_release() {
 	     END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] v["EXTRAVERSION"] }'
 }
 
-# Before 6.12.113 iommufd lacks what the stable tree took from later kernels and the series builds on.
-oldest=${SERIES_OLDEST:-113}
+# Before 6.12.115 iommufd lacks changes that the stable tree took from later kernels and the series builds on.
+oldest=${SERIES_OLDEST:-115}
 
 check_release() { # RELEASE NAME
 	[[ $1 =~ ^6\.12\.[0-9]+$ ]] ||
