@@ -24,12 +24,25 @@ says() { grep -F -e "$1" "$work/errors"; }
 vm -- sh -c 'echo out; exit 3'
 ok "the status of a program comes back" status_is 3
 ok "its output comes back, and nothing else" test "$(cat "$work/output")" = out
+ok "the emulator's trace is gone" test ! -e "$work/vm/trace"
 vm -- sh -c 'head -c 100000 /bin/busybox'
 ok "binary output comes back whole" cmp "$work/output" <(head -c 100000 "${O:?}/vm/arm64/busybox/bin/busybox")
-vm --timeout 6 -- sleep 1000
+vm --timeout 20 -- sleep 1000
 ok "a hang fails" status_is 99
-ok "...says so" says 'the VM hung: it was still there after 6 s: FAILED'
+ok "...says so" says 'the VM hung: it was still there after 20 s: FAILED'
 ok "...and shows the console" says 'Run /init as init process'
+ok "...names the emulator's trace" says "trace of interrupt messages: $work/vm/trace"
+# Which write to its table, which command to the ITS, and which message the disk's first interrupt was.
+traced() { grep -q "$1" "$work/vm/trace"; }
+ok "...which has the writes to MSI-X tables" traced "memory_region_ops_write.*'msix-table'"
+ok "...and no other registers" test "$(grep memory_region "$work/vm/trace" | grep -vc msix-table)" = 0
+ok "...the commands to the ITS" traced gicv3_its_cmd_mapti
+ok "...the disk's interrupts" traced pci_nvme_irq_msix
+ok "...and the messages that arrive" traced gicv3_its_translation_write
+# Or its registers are not safe in this emulator: see pcie_ports= in run.
+maps_after_disk() { sed '1,/pci_update_mappings_add nvme/d' "$work/vm/trace" | grep -E 'pci_update_mappings|pci_cfg_write .* @0x4 '; }
+only_disk() { ! maps_after_disk | grep -v ' nvme '; }
+ok "no device is turned on while the disk is probed" only_disk
 vm -- sh -c 'echo c >/proc/sysrq-trigger'
 ok "a crash fails" status_is 99
 ok "...and shows the console" says 'sysrq triggered crash'
@@ -50,33 +63,18 @@ vm --machine acpi -- sh -c 'tail -c +10 /sys/firmware/acpi/tables/IORT | head -c
 ok "the patched IORT is the one in use" grep -q override "$work/output"
 vm -- bind_vfio 0000:00:01.0 0000:00:02.0
 ok "the edu devices bind to vfio-pci" status_is 0
-# An emulator that does what the real one does seldom, as often as $work/lost has lines.
-mkdir "$work/bin"
-printf '0\n' >"$work/lost"
-cat >"$work/bin/qemu-system-aarch64" <<'EOF'
-#!/bin/bash
-here=$(dirname "$0")
-if [ -s "$here/../lost" ]; then
-	sed -i 1d "$here/../lost"
-	while [ "$1" != -pidfile ]; do shift; done
-	echo $$ >"$2"
-	printf '[    1.2] arm-smmu-v3: %s\r\n' 'event 0x10 received:' $'\t0x0000001800000010' $'\t0x0000020000000000' \
-		$'\t0x0000000000000000' $'\t0x0000000000000000' >"${4#file:}"
-	exec sleep 1000
-fi
-PATH=${PATH#*:} exec qemu-system-aarch64 "$@"
-EOF
-chmod +x "$work/bin/qemu-system-aarch64"
-PATH=$work/bin:$PATH vm -- echo out
-ok "a boot that lost the disk's interrupt is done again" test "$(cat "$work/output")" = out
-ok "...and says so" says "the disk's interrupt went to address 0, booting again"
-printf '0\n0\n' >"$work/lost"
-PATH=$work/bin:$PATH vm --timeout 20 -- echo out
-ok "...but once: then it fails" status_is 99
+# The kernel prints its command line: an event before /init, and the machine goes on as it may with the real one.
+vm --append 'said="event 0x10 received:"' -- true
+ok "an SMMU event before /init fails" status_is 99
+ok "...says so" says 'the SMMU had an event before /init, console line'
+ok "...and names the trace" says "trace of interrupt messages: $work/vm/trace"
 vm --stage 3 -- true
 ok "a wrong option fails before anything runs" status_is 98
 
 # The readers of results.
+ok "a short trace is kept whole" test "$(seq 5 | "$here/keep_trace" 3 | paste -sd' ')" = "1 2 3 4 5"
+ok "of a long one the first and last lines" test \
+	"$(seq 9 | "$here/keep_trace" 3 | paste -sd' ')" = "1 2 3 # keep_trace: 3 lines left out 7 8 9"
 tap() { rm -f "$work/counts"; "$here/tap" "$work/counts" "$@" >"$work/output" 2>&1; }
 counted() { [ "$(cat "$work/counts")" = "$1" ]; }
 tap 'a=echo 1..2; echo ok 1; echo not ok 2'
