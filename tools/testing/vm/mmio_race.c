@@ -13,7 +13,7 @@
  * With QEMU 10.0.2 of Debian (1:10.0.2+ds-2+deb13u1~bpo12+1) and Debian's own kernel 6.12.118, 70 of 6 million
  * accesses went astray in 20 s. The emulator's trace has them at the same offset of another region: "nvme" instead of
  * "msix-table". The patch system-physmem-fix-use-after-free-with-dispatch of that package is the cause, and 10.0.13
- * has it too: it drops the map that belongs to a processor's TLB.
+ * has it too: it drops the map that belongs to a processor's TLB. With QEMU 11.1.3 none of 2.5 million went astray.
  */
 #define _GNU_SOURCE
 #include <err.h>
