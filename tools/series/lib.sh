@@ -60,13 +60,15 @@ GUARD_TRAILER=Kernel-release
 
 # True if RELEASE needs a patch with GUARD.
 needed() { # RELEASE GUARD
-	local pattern='^([<>])=6\.12\.([0-9]+)$'
+	local guard='^([<>])=6\.12\.([0-9]+)$' release='^6\.12\.([0-9]+)'
 	[ -n "$2" ] || return 0
-	[[ $2 =~ $pattern ]] || die "$2 is no guard for a patch: write <=6.12.N or >=6.12.N"
+	[[ $1 =~ $release ]] || die "the guard $2 says nothing about Linux $1: the series is for 6.12.y"
+	local sublevel=${BASH_REMATCH[1]}
+	[[ $2 =~ $guard ]] || die "$2 is no guard for a patch: write <=6.12.N or >=6.12.N"
 	if [ "${BASH_REMATCH[1]}" = '<' ]; then
-		[ "${1##*.}" -le "${BASH_REMATCH[2]}" ]
+		[ "$sublevel" -le "${BASH_REMATCH[2]}" ]
 	else
-		[ "${1##*.}" -ge "${BASH_REMATCH[2]}" ]
+		[ "$sublevel" -ge "${BASH_REMATCH[2]}" ]
 	fi
 }
 

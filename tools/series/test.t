@@ -167,7 +167,7 @@ ok "git am keeps the guard" grep -qx 'Kernel-release: <=6.12.7' <(git -C "$work/
 cp -r "$ksrc" "$work/next" && { echo '# SPDX-License-Identifier: GPL-2.0'; release 12.8; } >"$work/next/Makefile"
 sed -i '20s/.*/twenty/' "$work/next/drivers/iommu/iommu.c"
 import "$work/repo" "$work/tree-next" "$work/next" >"$work/log"
-ok "import names a patch that is not needed" grep -q '6.12.8 has no need of 0003-iommu-Third.patch (<=6.12.7)' "$work/log"
+ok "import names a patch that is not needed" grep -q '^not needed on Linux 6.12.8: 0003-iommu-Third.patch (<=6.12.7)' "$work/log"
 ok "...and leaves it out" test "$(git -C "$work/tree-next" rev-list --count base..)" -eq 3
 "$here/mail" "$work/repo" "$work/tree-next" "$work/mails" >/dev/null
 ok "the cover letter names it" grep -q '^  iommu-Third (<=6.12.7)$' "$work/mails/0000-cover-letter.patch"
@@ -178,6 +178,22 @@ git -C "$work/tree-next" reset -q --hard HEAD~
 "$here/export" "$work/tree-next" "$work/repo" >/dev/null
 ok "export keeps it in its place when the one behind it is dropped" \
 	test "$(sed -n '$p' "$work/repo/patches/series")" = '0003-iommu-Third.patch <=6.12.7'
+rm -rf "$work/repo"
+cp -r "$work/guarded" "$work/repo"
+git -C "$work/tree-next" reset -q --hard 'HEAD@{1}'
+fourth=$(git -C "$work/tree-next" rev-parse HEAD)
+git -C "$work/tree-next" reset -q --hard HEAD~
+git -C "$work/tree-next" commit -q --amend -m 'tools: Another title'
+git -C "$work/tree-next" cherry-pick "$fourth" >/dev/null
+"$here/export" "$work/tree-next" "$work/repo" >"$work/log"
+ok "export keeps it in its place when the one before it has another title" \
+	test "$(grep -n 'Third' "$work/repo/patches/series")" = '6:0003-iommu-Third.patch <=6.12.7'
+ok "export names a patch that is gone" grep -q '  removed patches/0002-tools-RFC' "$work/log"
+rm -rf "$work/repo"
+cp -r "$work/guarded" "$work/repo"
+git -C "$work/tree" reset -q --hard HEAD~
+git -C "$work/tree" commit -q --amend --no-edit --trailer 'Signed-off-by: B <b@example.org>'
+ok "a guard may stand before other trailers" "$here/export" "$work/tree" "$work/repo"
 rm -rf "$work/repo"
 cp -r "$work/guarded" "$work/repo"
 fresh() { rm -rf "$work/new"; "$here/import" "$work/repo" "$work/new" "$1"; }
