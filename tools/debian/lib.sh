@@ -38,8 +38,8 @@ series_version() { # REPO
 	fi
 }
 
-# The part iommufd... goes with upstream's version: after each of Debian's packages of the same release, whatever their
-# revision, and before each of the next.
+# "+iommufdN" belongs to the upstream version: it sorts after every Debian revision of this release, and before the
+# next release.
 package_version() { # RELEASE SERIES-VERSION
 	echo "$1+iommufd$2-1"
 }

@@ -185,10 +185,11 @@ ok "...and not for what tests them" asks_not 'mmdebstrap|lintian'
 
 bare amd64 x86_64
 run deb check-deb
-ok "their test asks for what makes a root" asks_for mmdebstrap arch-test qemu-user-static debhelper
+ok "their test asks for what makes and boots a root" asks_for mmdebstrap arch-test qemu-user-static debhelper qemu-efi-aarch64
 bare arm64 aarch64
 run check-deb
-ok "...and without an emulator of arm64 on arm64" asks_not qemu-user
+ok "...on arm64, too" asks_for mmdebstrap
+ok "...and there without an emulator of arm64" asks_not qemu-user
 run no-such-set
 ok "a set that is not there: says so" fails_with 'there is no set no-such-set'
 
