@@ -70,7 +70,7 @@ help:
 ## DEBUG_INFO=y      packages with debug information
 
 .PHONY: deps
-# What a target needs beyond the others: sets of $(VM)/deps.
+# Sets of $(VM)/deps that a target needs beyond the others.
 check check-% vmm series-build: SETS += check
 run shell demo bench: SETS += $(filter acpi,$(MACHINE))
 check check-x86 check-steps check-static series-build: SETS += x86
