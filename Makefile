@@ -35,11 +35,11 @@ help:
 ## make check        everything that can be checked: sources, builds, boots, tests; the last line counts
 ## make check-quick  what a developer runs before a commit: sources, and the tests on one kernel
 ## make check-PART   a part of it: lint docs series releases kernels harness static steps kunit iommufd x86
-##                   smmuv3 vfio info demo vmm modules distros-quick (harness, and all from kunit on but
+##                   smmuv3 vfio info demo vmm modules (harness, and all from kunit on but
 ##                   x86, use what check-kernels built)
 ## make check-releases  each linux-source-6.12 that Debian serves: does the series apply?
-## make check-distros   the demo and more in fresh roots of Debian 12 and 13, as root; check-distros-quick,
-##                      a part of make check, does all but build a kernel there
+## make check-distros   the demo and more in fresh roots of Debian 12 and 13, as root; check-distros-quick
+##                      does all but build a kernel there
 ##
 ## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
 ## make export       write the commits of that tree back as patches/ and new files
