@@ -113,11 +113,12 @@ static inline int veventq_poll(const struct veventq *q, int msec)
 	FACT_IS(POLLIN | POLLRDNORM, veventq_poll(_q, ARRIVAL_MSEC))
 
 /*
- * Give events that nobody can wait for the time to arrive. On a busy emulator no
- * time is long enough, but the kernel takes events in a real-time thread, on the
- * processor of the SMMU's interrupt: who comes to that one comes after it.
+ * Return after the kernel has taken the events that the SMMU has. On a busy
+ * emulator no time is long enough, but the kernel takes events in a real-time
+ * thread, on the processor of the SMMU's interrupt. A thread of the test gets
+ * that processor when the real-time thread is done.
  */
-static inline void settle(void)
+static inline void after_events(void)
 {
 	cpu_set_t before, there;
 	unsigned int irq, cpu;
@@ -126,7 +127,6 @@ static inline void settle(void)
 	size_t len = 0;
 	FILE *irqs, *f;
 
-	usleep(ABSENCE_MSEC * 1000);
 	irqs = fopen("/proc/interrupts", "re");
 	if (!irqs || sched_getaffinity(0, sizeof(before), &before))
 		goto out;
@@ -152,6 +152,13 @@ static inline void settle(void)
 out:
 	if (irqs)
 		fclose(irqs);
+}
+
+/* Give events that nobody can wait for the time to arrive */
+static inline void settle(void)
+{
+	usleep(ABSENCE_MSEC * 1000);
+	after_events();
 }
 
 /* One access of the device, wherever it leads to */

@@ -62,7 +62,12 @@ static void *dma_moves(void *arg)
 	return NULL;
 }
 
-/* Faults, as many at once as the device can */
+/*
+ * Faults, as many at once as the device can: 1,024 in 100 ms. The event queue
+ * holds 131,072, and a debug kernel on a busy host takes fewer than 10,000 in a
+ * second. Without a wait for each transfer's events, those of another device
+ * would come after any deadline.
+ */
 static void *dma_faults(void *arg)
 {
 	struct dma *dma = arg;
@@ -75,6 +80,7 @@ static void *dma_faults(void *arg)
 			break;
 		}
 		__atomic_fetch_add(&dma->done, 1, __ATOMIC_RELAXED);
+		after_events();
 	}
 	return NULL;
 }
@@ -357,7 +363,7 @@ static void check_flood(struct __test_metadata *_metadata,
 			FACT(tally_read(&t, qa));
 	}
 	/* It was a flood all the time, and nothing of it came here */
-	ASSERT_LE(SINGLE_FAULTS / 2, dma_done(dma));
+	ASSERT_LE(SINGLE_FAULTS / 4, dma_done(dma));
 	test_silent(qb);
 	FACT(dma_stop(dma));
 	/* One queue of the SMMU's for both: nothing of A is on its way then */
