@@ -47,6 +47,15 @@ maps_after_disk() { sed '1,/pci_update_mappings_add nvme/d' "$work/vm/trace" | g
 only_disk() { ! maps_after_disk | grep -v ' nvme '; }
 ok "...and the disk's place in the memory map" traced 'pci_update_mappings_add nvme'
 ok "no other device is turned on while the disk is probed" only_disk
+# The program expands these, in the VM.
+# shellcheck disable=SC2016
+vm -- sh -c 'sleep 2; cd /sys/bus/pci/drivers/nvme; disk=$(ls -d 0*); echo $disk >unbind; echo $disk >bind; sleep 1'
+only_at_boot() {
+	awk '/pci_nvme_create_cq/ { n++ }
+	     n > 2 && /memory_region_ops_write/ { late = 1 }
+	     END { exit n != 4 || late }' "$work/vm/trace"
+}
+ok "the trace leaves a program's writes to registers out" only_at_boot
 vm -- sh -c 'echo c >/proc/sysrq-trigger'
 ok "a crash fails" status_is 99
 ok "...and shows the console" says 'sysrq triggered crash'
