@@ -34,9 +34,9 @@ help:
 ## make demo         boot the kernel and watch a device's DMA go through a nested domain, step by step
 ## make check        everything that can be checked: sources, builds, boots, tests; the last line counts
 ## make check-quick  what a developer runs before a commit: sources, and the tests on one kernel
-## make check-PART   a part of it: lint docs series releases kernels harness static steps kunit iommufd x86
-##                   smmuv3 vfio info demo vmm modules (harness, and all from kunit on but
-##                   x86, use what check-kernels built)
+## make check-PART   a part of it: lint docs series releases kernels steps modules harness static kunit
+##                   iommufd x86 smmuv3 vfio info demo vmm (modules, harness, and all from kunit
+##                   on but x86, use what check-kernels built)
 ## make check-releases  each linux-source-6.12 that Debian serves: does the series apply?
 ## make check-distros   the demo and more in fresh roots of Debian 12 and 13, as root; check-distros-quick
 ##                      does all but build a kernel there
