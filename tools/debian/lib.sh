@@ -5,16 +5,13 @@
 set -euo pipefail
 shopt -s inherit_errexit
 
+# shellcheck source=tools/series/release.sh
+. "${BASH_SOURCE[0]%/*}/../series/release.sh"
+
 die() { echo "${0##*/}: $*" >&2; exit 1; }
 
 # The release of the series. A new one is a new name of the kernel, so that apt keeps the old kernel beside it.
 series=1
-
-# The release that a kernel tree's makefile says, as 6.12.117.
-tree_release() { # TREE
-	awk 'NR <= 6 && $2 == "=" { v[$1] = $3 }
-	     END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] v["EXTRAVERSION"] }' "$1/Makefile"
-}
 
 # The kernel's make for packages; ARCH and CROSS_COMPILE are set.
 kernel_make() { # TREE OUT ARGUMENT ...
