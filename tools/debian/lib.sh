@@ -20,6 +20,15 @@ kernel_make() { # TREE OUT ARGUMENT ...
 	make -C "$tree" O="$out" CC="ccache ${CROSS_COMPILE}gcc" CROSS_COMPILE_COMPAT=arm-linux-gnueabihf- "$@"
 }
 
+# UEFI of the test machine.
+firmware=/usr/share/AAVMF
+check_firmware() {
+	local file
+	for file in AAVMF_CODE.fd AAVMF_VARS.fd; do
+		[ -f "$firmware/$file" ] || die "$firmware/$file is not there: make deps SETS=check-deb"
+	done
+}
+
 # CONFIG_LOCALVERSION: uname -r is 6.12.117-iommufd1-arm64, which linux-version and GRUB sort after Debian's
 # 6.12.117+deb13-arm64 and before its 6.12.118+deb13-arm64.
 local_version() { # FLAVOUR
