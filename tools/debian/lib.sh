@@ -5,22 +5,28 @@
 set -euo pipefail
 shopt -s inherit_errexit
 
+# shellcheck source=tools/series/release.sh
+. "${BASH_SOURCE[0]%/*}/../series/release.sh"
+
 die() { echo "${0##*/}: $*" >&2; exit 1; }
 
 # The release of the series. A new one is a new name of the kernel, so that apt keeps the old kernel beside it.
 series=1
-
-# The release that a kernel tree's makefile says, as 6.12.117.
-tree_release() { # TREE
-	awk 'NR <= 6 && $2 == "=" { v[$1] = $3 }
-	     END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] v["EXTRAVERSION"] }' "$1/Makefile"
-}
 
 # The kernel's make for packages; ARCH and CROSS_COMPILE are set.
 kernel_make() { # TREE OUT ARGUMENT ...
 	local tree=$1 out=$2
 	shift 2
 	make -C "$tree" O="$out" CC="ccache ${CROSS_COMPILE}gcc" CROSS_COMPILE_COMPAT=arm-linux-gnueabihf- "$@"
+}
+
+# UEFI of the test machine.
+firmware=/usr/share/AAVMF
+check_firmware() {
+	local file
+	for file in AAVMF_CODE.fd AAVMF_VARS.fd; do
+		[ -f "$firmware/$file" ] || die "$firmware/$file is not there: make deps SETS=check-deb"
+	done
 }
 
 # CONFIG_LOCALVERSION: uname -r is 6.12.117-iommufd1-arm64, which linux-version and GRUB sort after Debian's

@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 . "$here/../testing/vm/ok.sh"
 
 # The version that the tree has, and those of its neighbours.
-release=$(tree_release "$tree")
+release=$(makefile_release <"$tree/Makefile")
 next=${release%.*}.$((${release##*.} + 1))
 before=${release%.*}.$((${release##*.} - 1))
 ours=$(package_version "$release" 1.347)

@@ -21,6 +21,9 @@ DEBIAN_RELEASES=(bookworm trixie)
 KCONFIG_HERE=Kconfig
 KCONFIG_KERNEL=drivers/iommu/Kconfig.user-domain
 
+# shellcheck source=tools/series/release.sh
+. "${BASH_SOURCE[0]%/*}/release.sh"
+
 die() { echo "${0##*/}: $*" >&2; exit 1; }
 # The series does not fit the kernel source: another release may serve.
 UNFIT=3
@@ -83,12 +86,6 @@ not_needed() { # REPO RELEASE
 # The paths named by a patch's New-file trailers.
 new_files() { # PATCH
 	sed -e '/^diff --git /,$d' -e '/^---$/,$d' "$1" | sed -n 's/^New-file: //p'
-}
-
-# The release that a kernel Makefile on stdin says, as 6.12.117 or 7.0.0-rc1.
-makefile_release() {
-	awk 'NR <= 6 && $2 == "=" { v[$1] = $3 }
-	     END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] v["EXTRAVERSION"] }'
 }
 
 # Before 6.12.115 iommufd lacks changes that the stable tree took from later kernels and the series builds on.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Which machine this is, and which compiler makes kernels for ARCH here. A native build has no prefix.
+# The environment of a kernel build on this machine.
 
 # This machine as the kernel's makefiles name it.
 host_arch() {
@@ -11,7 +11,8 @@ host_arch() {
 	esac
 }
 
-# For make: ARCH, arm64 where the environment has none, and CROSS_COMPILE. The environment's CROSS_COMPILE is arm64's.
+# For make: ARCH, by default arm64, and CROSS_COMPILE, which is empty for a native build. The environment's
+# CROSS_COMPILE is arm64's.
 set_arch() {
 	export ARCH=${ARCH:-arm64}
 	case $ARCH in
@@ -21,4 +22,11 @@ set_arch() {
 	esac
 	[ "$ARCH" != "$(host_arch)" ] || CROSS_COMPILE=
 	export CROSS_COMPILE
+}
+
+# Equal input gives equal output, and equal compiler commands wherever the checkout is: the compiler cache then serves
+# every tree and flavour that has the same file.
+set_build() { # TREE TIMESTAMP
+	export KBUILD_BUILD_TIMESTAMP=$2 KBUILD_BUILD_USER=user KBUILD_BUILD_HOST=host
+	export CCACHE_BASEDIR="${1%/*}" CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 }

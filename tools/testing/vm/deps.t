@@ -32,6 +32,16 @@ fake() { # NAME BODY
 	chmod +x "$work/bin/$1"
 }
 
+# A made-up apt-get: with WORD in its arguments it installs version 10 of EMULATOR.
+apt_brings() { # EMULATOR WORD
+	fake "$1.new" 'echo "QEMU emulator version 10.0.2 (Debian)"'
+	fake apt-get 'echo "apt-get $*" >>"$CALLS"
+case "$*" in
+indextargets*) echo "|http://mirror.test/debian/|bookworm|main" ;;
+*'"$2"'*) cp "${0%/*}/'"$1"'.new" "${0%/*}/'"$1"'" ;;
+esac'
+}
+
 # Only what the scripts themselves need, and the made-up commands.
 tools() {
 	local tool
@@ -112,22 +122,14 @@ ok "Debian 13 takes QEMU from its own release" called 'install qemu-system-arm$'
 machine
 echo "VERSION_CODENAME=trixie" >"$work/os-release"
 rm "$work/bin/qemu-system-x86_64"
-fake apt-get 'echo "apt-get $*" >>"$CALLS"
-case "$*" in
-*qemu-system-x86*) printf "#!/bin/bash\necho QEMU emulator version 10.0.2\n" >"${0%/*}/qemu-system-x86_64"
-	chmod +x "${0%/*}/qemu-system-x86_64" ;;
-esac'
+apt_brings qemu-system-x86_64 qemu-system-x86
 run x86
 ok "one emulator is missing: success" works
 ok "one emulator is missing: both are installed" called 'install qemu-system-arm qemu-system-x86$'
 
 machine
 fake qemu-system-aarch64 'echo "QEMU emulator version 7.2.0 (Debian)"'
-fake apt-get 'echo "apt-get $*" >>"$CALLS"
-case "$*" in
-indextargets*) echo "|http://mirror.test/debian/|bookworm|main" ;;
-*bookworm-backports*) printf "#!/bin/bash\necho QEMU emulator version 10.0.2\n" >"${0%/*}/qemu-system-aarch64" ;;
-esac'
+apt_brings qemu-system-aarch64 bookworm-backports
 run
 ok "Debian 12 takes QEMU from backports: success" works
 ok "Debian 12 takes QEMU from backports" called 't bookworm-backports.*install qemu-system-arm$'
@@ -170,11 +172,7 @@ ok "...and for none to arm64" asks_not 'aarch64-linux-gnu|arm64-cross'
 
 bare arm64 aarch64
 rm "$work/bin/qemu-system-x86_64"
-fake apt-get 'echo "apt-get $*" >>"$CALLS"
-case "$*" in
-*qemu-system-x86*) printf "#!/bin/bash\necho QEMU emulator version 10.0.2\n" >"${0%/*}/qemu-system-x86_64"
-	chmod +x "${0%/*}/qemu-system-x86_64" ;;
-esac'
+apt_brings qemu-system-x86_64 qemu-system-x86
 run x86
 ok "...and for the emulator" asks_for qemu-system-x86
 
