@@ -10,7 +10,7 @@ shopt -s inherit_errexit
 
 die() { echo "${0##*/}: $*" >&2; exit 1; }
 
-# The release of the series. A new one is a new name of the kernel, so that apt keeps the old kernel beside it.
+# The release of the series. A new release gives the kernel a new name, so that apt keeps the old kernel beside it.
 series=1
 
 # The kernel's make for packages; ARCH and CROSS_COMPILE are set.
@@ -35,7 +35,7 @@ local_version() { # FLAVOUR
 	echo "-iommufd$series-$1"
 }
 
-# The series as it is in REPO, growing with each commit: 1.347. Without the whole history, only 1.
+# The version of the series in REPO, as 1.347: each commit adds one to the second number. A shallow clone gives 1.
 series_version() { # REPO
 	if [ "$(git -C "$1" rev-parse --is-shallow-repository 2>/dev/null)" = false ]; then
 		echo "$series.$(git -C "$1" rev-list --count HEAD)"

@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 # shellcheck source=tools/testing/vm/ok.sh
 . "$here/../testing/vm/ok.sh"
 
-# The version that the tree has, and those of its neighbours.
+# The versions of the tree and of its neighbours.
 release=$(makefile_release <"$tree/Makefile")
 next=${release%.*}.$((${release##*.} + 1))
 before=${release%.*}.$((${release##*.} - 1))
