@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# What import, export and mail share. The repository holds new kernel files whole and edits as
-# patches; a kernel git tree holds both as one commit per entry of patches/series, on the tag "base".
+# Functions of import, export, mail and others. The repository holds new kernel files whole, and edits as patches. A
+# kernel git tree holds both as one commit per entry of patches/series, on the tag "base".
 
 # An error in a substituted command is an error, too.
 set -euo pipefail
 shopt -s inherit_errexit
 LC_ALL=C
 export LC_ALL
-# Nobody's git configuration or environment may change what is written.
+# The output must not depend on a user's git configuration or environment.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null GIT_CONFIG_NOSYSTEM=1
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 export GIT_COMMITTER_NAME=series GIT_COMMITTER_EMAIL=series@localhost
 
 # The Debian releases whose kernel sources have to take the series.
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # the sourcing scripts use it
 DEBIAN_RELEASES=(bookworm trixie)
 
 # The one file that has another name here.
@@ -25,11 +25,11 @@ KCONFIG_KERNEL=drivers/iommu/Kconfig.user-domain
 . "${BASH_SOURCE[0]%/*}/release.sh"
 
 die() { echo "${0##*/}: $*" >&2; exit 1; }
-# The series does not fit the kernel source: another release may serve.
+# The series does not fit the kernel source: another release may fit.
 UNFIT=3
 unfit() { echo "${0##*/}: $*" >&2; exit "$UNFIT"; }
 
-# Files of the repository that are no kernel files. Everything else in it is a new kernel file.
+# Files of the repository that are no kernel files. Every other file is a new kernel file.
 is_repo_only() { # PATH
 	case $1 in
 	.ci/* | .clang-format | .gitignore | LICENSE | Makefile | README.md) ;;
@@ -58,14 +58,14 @@ series_entries() { # REPO
 	[ ! -e "$1/patches/series" ] || sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$1/patches/series"
 }
 
-# In a commit message the guard is a trailer. The series file holds it in the repository.
+# In a commit message the guard is a trailer, in the repository a word in patches/series.
 GUARD_TRAILER=Kernel-release
 
 # True if RELEASE needs a patch with GUARD.
 needed() { # RELEASE GUARD
 	local guard='^([<>])=6\.12\.([0-9]+)$' release='^6\.12\.([0-9]+)'
 	[ -n "$2" ] || return 0
-	[[ $1 =~ $release ]] || die "the guard $2 says nothing about Linux $1: the series is for 6.12.y"
+	[[ $1 =~ $release ]] || die "the guard $2 is not for Linux $1: the series is for 6.12.y"
 	local sublevel=${BASH_REMATCH[1]}
 	[[ $2 =~ $guard ]] || die "$2 is no guard for a patch: write <=6.12.N or >=6.12.N"
 	if [ "${BASH_REMATCH[1]}" = '<' ]; then
@@ -75,7 +75,7 @@ needed() { # RELEASE GUARD
 	fi
 }
 
-# The patches of REPO that RELEASE has no need of, as lines "PATCH GUARD".
+# Print the patches of REPO that RELEASE does not need, as lines "PATCH GUARD".
 not_needed() { # REPO RELEASE
 	local patch guard
 	series_entries "$1" | while read -r patch guard; do
@@ -98,7 +98,7 @@ check_release() { # RELEASE NAME
 		unfit "$2 is Linux $1, older than 6.12.$oldest: make check-releases shows the releases that the series fits"
 }
 
-# What one entry of the series is made of: changes exactly when the commit would.
+# Print a hash of an entry of the series. The hash changes exactly when the commit would.
 entry_hash() { # REPO PATCH GUARD
 	local f
 	{
@@ -112,8 +112,8 @@ entry_hash() { # REPO PATCH GUARD
 	} | sha256sum | cut -d' ' -f1
 }
 
-# Commit one patch and its new files on top of PARENT in the git directory GITDIR, without touching
-# any work tree; the new commit's id goes to stdout. GIT_INDEX_FILE holds PARENT's tree.
+# Commit one patch and its new files on top of PARENT in the git directory GITDIR, without touching any work tree.
+# Print the new commit's id. GIT_INDEX_FILE holds PARENT's tree.
 commit_entry() { # REPO GITDIR PARENT PATCH GUARD WORKDIR
 	local repo=$1 gitdir=$2 parent=$3 patch=$4 guard=$5 work=$6 f here mode id tree
 	local -x GIT_DIR=$gitdir
@@ -157,7 +157,7 @@ commit_entry() { # REPO GITDIR PARENT PATCH GUARD WORKDIR
 	git commit-tree -p "$parent" -F "$work/message" "$tree"
 }
 
-# A patch that RELEASE has no need of must not apply on PARENT: else its guard is wrong.
+# A patch that RELEASE does not need must not apply on PARENT. If the patch applies, its guard is wrong.
 check_guard() { # REPO GITDIR PARENT PATCH GUARD WORKDIR
 	local -x GIT_DIR=$2 GIT_INDEX_FILE=$6/guard
 	git read-tree "$3"
@@ -165,8 +165,7 @@ check_guard() { # REPO GITDIR PARENT PATCH GUARD WORKDIR
 		die "patches/$4 has the guard $5, but this kernel takes the patch: correct patches/series"
 }
 
-# Print "HASH PARENT COMMIT" for each entry of the series, reusing what the file OLD already has up to
-# the first change.
+# Print "HASH PARENT COMMIT" for each entry of the series. Reuse the lines of the file OLD up to the first change.
 build_commits() { # REPO GITDIR OLD
 	local repo=$1 gitdir=$2 old=$3 parent patch guard hash known work release
 	work=$(mktemp -d)
@@ -191,10 +190,10 @@ build_commits() { # REPO GITDIR OLD
 	rm -rf "$work"
 }
 
-# The ids of base..REV, oldest first; refuses what can't be a series.
+# Print the ids of base..REV, oldest first. Refuse commits that can't be a series.
 commits() { # TREE REV
 	git -C "$1" rev-parse -q --verify 'base^{commit}' >/dev/null ||
-		die "$1 has no tag 'base' that says where the series starts: git -C $1 tag base <commit>"
+		die "$1 has no tag 'base' where the series starts: git -C $1 tag base <commit>"
 	git -C "$1" merge-base --is-ancestor base "$2" ||
 		die "$2 in $1 is not based on its tag 'base': rebase it"
 	[ -z "$(git -C "$1" rev-list --merges "base..$2")" ] ||
@@ -207,7 +206,7 @@ require_clean() { # TREE
 		die "$1 has changes that are not committed: commit or remove them (git -C $1 status)"
 }
 
-# format-patch with every choice made here, so that no version or configuration of git shows.
+# Run format-patch with every option set here, so that the output does not depend on git's version or configuration.
 format_patch() { # TREE ARGUMENT ...
 	local tree=$1
 	shift

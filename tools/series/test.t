@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# TAP: import, export and mail, on a made-up kernel of a few files and a series of four commits.
-# REAL_TREE=TREE REAL_BASE=DIR: also on the real series in the kernel git tree TREE, with a work tree
-# of its base in DIR.
+# TAP: test import, export and mail on a made-up kernel of a few files and a series of four commits. With
+# REAL_TREE=TREE REAL_BASE=DIR test them also on the real series in the kernel git tree TREE, with a work tree of its
+# base in DIR.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 repo_top=$(cd "$here/../.." && pwd)
@@ -14,7 +14,7 @@ unset SERIES_PACKAGE
 # shellcheck source=tools/testing/vm/ok.sh
 . "$repo_top/tools/testing/vm/ok.sh"
 
-# A command fails, says TEXT in one line, and DIR is as it was.
+# COMMAND fails with TEXT in one line, and leaves DIR as it was.
 refuses() { # DIR TEXT COMMAND ...
 	local dir=$1 text=$2 before after said
 	shift 2
@@ -38,7 +38,7 @@ same_files() { diff -r --exclude=.git "$1" "$2"; }
 
 tree_of() { git -C "$1" rev-parse 'HEAD^{tree}'; }
 
-# The kernels made here are 6.12.7, but where that is the subject.
+# The made-up kernels are 6.12.7, except in tests of releases.
 export SERIES_OLDEST=7
 
 release() { # SUBLEVEL
@@ -61,7 +61,7 @@ git -C "$work/clone" add -f .
 git -C "$work/clone" commit -q -m kernel
 git clone -q --bare "$work/clone" "$work/bare.git"
 
-# A repository without patches, and a developer's work in the tree that it gives.
+# A repository without patches, and a developer's work in the tree made from it.
 mkdir "$work/repo"
 git -c init.defaultBranch=m init -q "$work/repo"
 import() { "$here/import" "$@"; }
@@ -125,7 +125,7 @@ git clone -q "$work/clone" "$work/am"
 ok "git am takes the mails on the plain kernel" git -C "$work/am" am -q "$work/mails"/000[1-9]*.patch
 ok "git am gives the same tree" test "$(tree_of "$work/am")" = "$(tree_of "$work/tree")"
 
-# Only what changed is touched: the time stamps of all other files stay.
+# import touches only changed files. All other files keep their time stamps.
 touch -d '2020-01-01' "$work/tree-clone/drivers/iommu/new/first.c" "$work/tree-clone/drivers/iommu/iommu.c"
 echo 'int changed;' >"$work/repo/drivers/iommu/new/first.c"
 ok "import again after a new file changed" import "$work/repo" "$work/tree-clone" "$work/clone"
@@ -135,7 +135,7 @@ ok "a file that ends up the same keeps its time" \
 git -C "$work/repo" checkout-index -f -a 2>/dev/null
 cp "$work/first/drivers/iommu/new/first.c" "$work/repo/drivers/iommu/new/first.c"
 
-# A commit that goes away takes its files along.
+# export removes the files of a dropped commit.
 git -C "$work/tree" -c sequence.editor='sed -i 2d' rebase -q -i base
 ok "export after a commit was dropped" "$here/export" "$work/tree" "$work/repo"
 ok "...removes its new file" test ! -e "$work/repo/tools/iommu/why"
@@ -207,7 +207,7 @@ ok "a guard on new files is refused" refuses "$work/new" 'has a guard and new fi
 rm -rf "$work/repo" "$work/tree"
 cp -r "$work/first" "$work/repo"
 
-# What is wrong is said, and nothing changes.
+# Each error prints a message, and changes nothing.
 cp -r "$ksrc" "$work/old" && { echo '# x'; release 6.5; } >"$work/old/Makefile"
 ok "another release is refused" refuses "$work/new" 'is Linux 6.6.5, not a 6.12.y release' fresh "$work/old"
 { echo '# x'; release 12.6; } >"$work/old/Makefile"
