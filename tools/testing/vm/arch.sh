@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # The environment of a kernel build on this machine.
 
-# This machine as the kernel's makefiles name it.
+# Print this machine's architecture by its name in the kernel's makefiles.
 host_arch() {
 	case $(uname -m) in
 	aarch64) echo arm64 ;;

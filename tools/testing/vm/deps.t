@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2016 # the made-up commands expand when they run
-# TAP: what deps says and does on machines that this is not, with made-up commands first in PATH.
+# TAP: test deps and its helpers on made-up machines, by made-up commands first in PATH.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -42,7 +42,7 @@ indextargets*) echo "|http://mirror.test/debian/|bookworm|main" ;;
 esac'
 }
 
-# Only what the scripts themselves need, and the made-up commands.
+# PATH has only the commands that the scripts need, and the made-up ones.
 tools() {
 	local tool
 	for tool in bash env dirname tail sed mktemp rm du cut cat sort mkdir cmp mv touch cp chmod; do
@@ -110,7 +110,7 @@ machine
 fake dpkg-query '[ "${!#}" = bison ] || echo installed'
 rm "$work/bin/apt-get"
 run
-ok "not Debian: says what to install" fails_with 'these by hand: bison'
+ok "not Debian: names the packages to install" fails_with 'these by hand: bison'
 
 machine
 echo "VERSION_CODENAME=trixie" >"$work/os-release"
@@ -134,7 +134,7 @@ run
 ok "Debian 12 takes QEMU from backports: success" works
 ok "Debian 12 takes QEMU from backports" called 't bookworm-backports.*install qemu-system-arm$'
 
-# A machine that has nothing: what is asked for.
+# A machine without any package, and the packages that deps asks for there.
 bare() {
 	machine
 	fake dpkg-query ':'
@@ -153,9 +153,9 @@ bare amd64 x86_64
 run
 ok "an x86-64 machine asks for the cross compiler to arm64" asks_for gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc
 ok "...and for none to x86-64" asks_not x86-64
-ok "...and not for what only packages or checks need" asks_not 'debhelper|mmdebstrap|lintian|sphinx|x86|efi'
+ok "...and not for tools of packages or checks" asks_not 'debhelper|mmdebstrap|lintian|sphinx|x86|efi'
 run check
-ok "the checks ask for what they need" asks_for shellcheck sparse python3-sphinx mmdebstrap qemu-efi-aarch64
+ok "the checks ask for their tools" asks_for shellcheck sparse python3-sphinx mmdebstrap qemu-efi-aarch64
 
 bare arm64 aarch64
 rm "$work/bin/qemu-system-x86_64"
@@ -178,12 +178,12 @@ ok "...and for the emulator" asks_for qemu-system-x86
 
 bare amd64 x86_64
 run deb
-ok "packages ask for what makes them" asks_for debhelper dpkg-dev kmod rsync
-ok "...and not for what tests them" asks_not 'mmdebstrap|lintian'
+ok "packages ask for the tools that make them" asks_for debhelper dpkg-dev kmod rsync
+ok "...and not for the tools that test them" asks_not 'mmdebstrap|lintian'
 
 bare amd64 x86_64
 run deb check-deb
-ok "their test asks for what makes and boots a root" asks_for mmdebstrap arch-test qemu-user-static debhelper qemu-efi-aarch64
+ok "their test asks for the tools that make and boot a root" asks_for mmdebstrap arch-test qemu-user-static debhelper qemu-efi-aarch64
 bare arm64 aarch64
 run check-deb
 ok "...on arm64, too" asks_for mmdebstrap
@@ -191,7 +191,7 @@ ok "...and there without an emulator of arm64" asks_not qemu-user
 run no-such-set
 ok "a set that is not there: says so" fails_with 'there is no set no-such-set'
 
-# Where other suites are: apt-sources on a Debian 12 whose release and security updates have a mirror each.
+# apt-sources on a Debian 12 whose release and security updates have a mirror each.
 sources() {
 	tools
 	status=0
@@ -211,13 +211,13 @@ sources amd64
 ok "without a suite: all that the machine has" test "$(wc -l <<<"$output")" = 3
 fake apt-get 'echo "|http://one.test/debian/|bookworm|main"'
 sources amd64 trixie trixie-security
-ok "a machine without a security suite: says what to add" grep -q '^apt-sources: where is trixie-security?.*no bookworm-security main: add' <<<"$output"
+ok "a machine without a security suite: names the missing suite" grep -q '^apt-sources: no mirror for trixie-security: .*no bookworm-security main, add' <<<"$output"
 ok "...and fails" test "$status" = 1
 fake apt-get ':'
 sources amd64 trixie
-ok "a machine without package lists: says so" grep -q '^apt-sources: .*knows no package source.*apt-get update' <<<"$output"
+ok "a machine without package lists: says so" grep -q '^apt-sources: .*has no package source.*apt-get update' <<<"$output"
 
-# Which compiler: arch.sh with the same made-up machines.
+# The compiler by arch.sh on the same made-up machines.
 prefix() { # VARIABLE=VALUE ...
 	env -u ARCH -u CROSS_COMPILE "$@" PATH="$work/bin:$PATH" bash -c '. "$0/arch.sh" && set_arch && echo "$ARCH/$CROSS_COMPILE"' "$here"
 }

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# TAP for the .t files here and in tools/series and for what runs in the VM; they have a folder $work. The plan is
-# 1..$number.
+# TAP for the .t files in tools/ and for scripts in a VM, which have a folder $work. The plan is 1..$number.
 number=0
 
 ok() { # TITLE COMMAND ...
 	local title=$1
 	shift
 	number=$((number + 1))
-	# shellcheck disable=SC2154 # the caller's
+	# shellcheck disable=SC2154 # the caller sets work
 	if "$@" >"$work/said" 2>&1; then
 		echo "ok $number - $title"
 	else
@@ -17,5 +16,5 @@ ok() { # TITLE COMMAND ...
 	fi
 }
 
-# For a .t file that knows more to replace.
+# A .t file with more to show replaces this function.
 why_not_ok() { cat "$work/said"; }

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # vm.t KERNEL
 #
-# TAP: the harness notices what goes wrong, in the test VM with the kernel of the build folder KERNEL
-# and in results that are made up.
+# TAP: the harness notices failures in the test VM with the kernel of the build folder KERNEL, and in made-up results.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 kernel=$1
@@ -16,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 compiler=$(set_arch && echo "${CROSS_COMPILE}gcc")
 why_not_ok() { cat "$work/said" "$work/errors"; }
 
-# Run something in the VM: $status, and what it said in $work/output and $work/errors.
+# Run a program in the VM. The results are $status, $work/output and $work/errors.
 vm() {
 	status=0
 	"$here/run" --kernel "$kernel" --log "$work/vm" "$@" >"$work/output" 2>"$work/errors" || status=$?
@@ -35,19 +34,19 @@ ok "a hang fails" status_is 99
 ok "...says so" says 'the VM hung: it was still there after 20 s: FAILED'
 ok "...and shows the console" says 'Run /init as init process'
 ok "...names the emulator's trace" says "trace of interrupt messages: $work/vm/trace"
-# Which write to its table, which command to the ITS, and which message the disk's first interrupt was.
+# The trace has the writes to an MSI-X table, the commands to the ITS, and the messages.
 traced() { grep -q "$1" "$work/vm/trace"; }
 ok "...which has the writes to MSI-X tables" traced "memory_region_ops_write.*'msix-table'"
 ok "...and no other registers" test "$(grep memory_region "$work/vm/trace" | grep -vc msix-table)" = 0
 ok "...the commands to the ITS" traced gicv3_its_cmd_mapti
 ok "...the disk's interrupts" traced pci_nvme_irq_msix
 ok "...and the messages that arrive" traced gicv3_its_translation_write
-# Or its registers are not safe in this emulator: see pcie_ports= in run.
+# Another device's probe would endanger the disk's registers in this emulator: see pcie_ports= in run.
 maps_after_disk() { sed '1,/pci_update_mappings_add nvme/d' "$work/vm/trace" | grep -E 'pci_update_mappings|pci_cfg_write .* @0x4 '; }
 only_disk() { ! maps_after_disk | grep -v ' nvme '; }
 ok "...and the disk's place in the memory map" traced 'pci_update_mappings_add nvme'
 ok "no other device is turned on while the disk is probed" only_disk
-# The program expands these, in the VM.
+# The shell in the VM expands these variables.
 # shellcheck disable=SC2016
 vm -- sh -c 'sleep 2; cd /sys/bus/pci/drivers/nvme; disk=$(ls -d 0*); echo $disk >unbind; echo $disk >bind; sleep 1'
 only_at_boot() {
@@ -60,23 +59,23 @@ vm -- sh -c 'echo c >/proc/sysrq-trigger'
 ok "a crash fails" status_is 99
 ok "...and shows the console" says 'sysrq triggered crash'
 vm -- sh -c 'echo "<4>WARNING: CPU: 0 at made/up.c:1" >/dev/kmsg'
-ok "a splat fails, whatever the program's status" status_is 99
+ok "a splat fails, even after a program that succeeds" status_is 99
 ok "...and is named" says 'WARNING: CPU: 0 at made/up.c:1: FAILED'
 vm -- poweroff -f
 ok "a lost status fails" status_is 99
 vm -- no-such-program
 ok "a program that is not there fails" status_is 127
-# The program expands these, in the VM.
+# The shell in the VM expands these variables.
 # shellcheck disable=SC2016
 for machine in dt acpi plain; do
 	vm --machine $machine --stage 2 -- sh -c 'echo $SMMUV3_MACHINE $SMMUV3_STAGE'
-	ok "a program knows that the machine is $machine, stage 2" test "$(cat "$work/output")" = "$machine 2"
+	ok "a program can read that the machine is $machine, stage 2" test "$(cat "$work/output")" = "$machine 2"
 done
 vm --machine acpi -- sh -c 'tail -c +10 /sys/firmware/acpi/tables/IORT | head -c 1; dmesg | grep "Table Upgrade: override .IORT"'
 ok "the patched IORT is the one in use" grep -q override "$work/output"
 vm -- bind_vfio 0000:00:01.0 0000:00:02.0
 ok "the edu devices bind to vfio-pci" status_is 0
-# The kernel prints its command line: an event before /init, and the machine goes on as it may with the real one.
+# The kernel prints its command line, which looks like an event before /init. The machine goes on, as after a real one.
 vm --append 'said="event 0x10 received:"' -- true
 ok "an SMMU event before /init fails" status_is 99
 ok "...says so" says 'the SMMU had an event before /init, console line'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
-# What vmm_host and vmm_guest have in common.
-# shellcheck disable=SC2034 # they use these
+# Definitions for vmm_host and vmm_guest.
+# shellcheck disable=SC2034 # vmm_host and vmm_guest use these
 work=/tmp
 # shellcheck source=tools/testing/vm/ok.sh
 . /tests/ok.sh
@@ -11,7 +11,7 @@ host_ip=10.0.0.1
 guest_ip=10.0.0.2
 sum_port=9
 
-# PCI addresses of the devices whose sysfs FILE says VALUE.
+# Print the PCI addresses of the devices whose sysfs FILE has VALUE.
 pci() { grep -lx "$2" /sys/bus/pci/devices/*/"$1" | cut -d/ -f6; }
 
 net_up() { # BDF ADDRESS: the card's name comes with its driver, the link later
