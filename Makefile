@@ -113,8 +113,7 @@ bench: kernel selftests
 
 .PHONY: vmm
 vmm: $(TREE_READY)
-	@$(MAKE) kernel DEBUG="tests vmm"
-	@$(MAKE) check-vmm
+	@$(VM)/check $(TREE) $(O) plain vmm
 
 .PHONY: deb check-deb
 CONFIG ?=

@@ -29,4 +29,6 @@ set_arch() {
 set_build() { # TREE TIMESTAMP
 	export KBUILD_BUILD_TIMESTAMP=$2 KBUILD_BUILD_USER=user KBUILD_BUILD_HOST=host
 	export CCACHE_BASEDIR="${1%/*}" CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
+	# A miss does not run the preprocessor, which is a quarter of the time.
+	export CCACHE_DEPEND=1
 }
