@@ -45,7 +45,7 @@ help:
 ## make export       write the commits of that tree back as patches/ and new files
 ## make series       the series as mails for git am, in build/series
 ## make series-build build and boot each step of the series; FROM=REV: only those new since that
-##                   revision of this repository
+##                   revision of this repository (by default HEAD^, FROM= for all)
 ##
 ## make kernel       the arm64 kernel of the test VM, in build/kernel
 ## make selftests    the iommu selftests of the tree, static, in build/selftests
