@@ -19,6 +19,9 @@ DEBUG ?=
 
 VM := tools/testing/vm
 STEP := $(VM)/step
+ifneq ($(words $(CURDIR) $(O) $(TREE)),3)
+$(error the kernel's makefiles can't build in a folder with a blank in its path: move this checkout, O= or TREE=)
+endif
 empty :=
 space := $(empty) $(empty)
 # One folder per flavour, and apart from each other what comes from another tree.

@@ -25,7 +25,7 @@ set_arch() {
 }
 
 # Equal input gives equal output, and equal compiler commands wherever the checkout is: the compiler cache then serves
-# every tree and flavour that has the same file.
+# every folder with the same config.
 set_build() { # TREE TIMESTAMP
 	export KBUILD_BUILD_TIMESTAMP=$2 KBUILD_BUILD_USER=user KBUILD_BUILD_HOST=host
 	export CCACHE_BASEDIR="${1%/*}" CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}

@@ -154,7 +154,7 @@ out:
 		fclose(irqs);
 }
 
-/* Give events that nobody can wait for the time to arrive */
+/* Wait until late events have arrived */
 static inline void settle(void)
 {
 	usleep(ABSENCE_MSEC * 1000);
