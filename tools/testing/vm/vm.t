@@ -86,6 +86,11 @@ ok "a wrong option fails before anything runs" status_is 98
 # The readers of results.
 ok "the program that shows the lost accesses compiles" "$compiler" -static -O2 -Wall -Werror -o "$work/mmio_race" \
 	"$here/mmio_race.c"
+mkdir "$work/wfit"
+cp "$here/wfit_sleep.c" "$work/wfit"
+echo 'obj-m := wfit_sleep.o' >"$work/wfit/Makefile"
+ok "the module that shows the lost timeout compiles" make -s -C "$kernel" M="$work/wfit" ARCH=arm64 \
+	CROSS_COMPILE="${compiler%gcc}" W=1 wfit_sleep.o
 ok "a short trace is kept whole" test "$(seq 5 | "$here/keep_trace" 3 | paste -sd' ')" = "1 2 3 4 5"
 ok "of a long one the first and last lines" test \
 	"$(seq 9 | "$here/keep_trace" 3 | paste -sd' ')" = "1 2 3 # keep_trace: 3 lines left out 7 8 9"
