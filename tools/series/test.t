@@ -111,14 +111,14 @@ ok "import, then export: identity" same_files "$work/repo" "$work/first"
 
 # Mails.
 cover_letter() { # REPO
-	printf '# SPDX-License-Identifier: GPL-2.0\nThe title\n\nThe text.\n' >"$1/patches/cover-letter"
+	printf '# SPDX-License-Identifier: GPL-2.0\nThe title\n\nThe text & more.\n' >"$1/patches/cover-letter"
 }
 cover_letter "$work/repo"
 ok "mail" "$here/mail" "$work/repo" "$work/tree-clone" "$work/mails"
 rm "$work/repo/patches/cover-letter"
 cover=$work/mails/0000-cover-letter.patch
 ok "the cover letter has the title" grep '^Subject: .* 0/4. The title' "$cover"
-ok "the cover letter has the text" grep '^The text.$' "$cover"
+ok "the cover letter has the text" grep '^The text & more.$' "$cover"
 ok "the cover letter has nothing else to fill in" nowhere '\*\*\*\|SPDX' "$cover"
 ok "mails have no New-file trailers" nowhere '^New-file:' "$work"/mails/*
 git clone -q "$work/clone" "$work/am"
@@ -194,6 +194,15 @@ cp -r "$work/guarded" "$work/repo"
 git -C "$work/tree" reset -q --hard HEAD~
 git -C "$work/tree" commit -q --amend --no-edit --trailer 'Signed-off-by: B <b@example.org>'
 ok "a guard may stand before other trailers" "$here/export" "$work/tree" "$work/repo"
+git -C "$work/tree" commit -q --amend -m $'iommu: Third\n\nKernel-release: <=6.12.7\n\nOnly an edit.'
+ok "export refuses a guard in the middle of a message" refuses "$work/repo" 'belongs to the last paragraph' \
+	"$here/export" "$work/tree" "$work/repo"
+git -C "$work/tree" commit -q --amend -m $'iommu: Third\n\nOnly an edit.'
+echo 'int second;' >"$work/tree/drivers/iommu/new/second.c"
+git -C "$work/tree" add -A
+git -C "$work/tree" commit -q -m $'iommu: Fourth\n\nIt adds a file.\n\nKernel-release: <=6.12.7'
+ok "export refuses a guard on new files" refuses "$work/repo" 'has a guard and adds files' \
+	"$here/export" "$work/tree" "$work/repo"
 rm -rf "$work/repo"
 cp -r "$work/guarded" "$work/repo"
 fresh() { rm -rf "$work/new"; "$here/import" "$work/repo" "$work/new" "$1"; }
