@@ -13,12 +13,8 @@ die() { echo "${0##*/}: $*" >&2; exit 1; }
 # The release of the series. A new release gives the kernel a new name, so that apt keeps the old kernel beside it.
 series=1
 
-# The kernel's make for packages; ARCH and CROSS_COMPILE are set.
-kernel_make() { # TREE OUT ARGUMENT ...
-	local tree=$1 out=$2
-	shift 2
-	make -C "$tree" O="$out" CC="ccache ${CROSS_COMPILE}gcc" CROSS_COMPILE_COMPAT=arm-linux-gnueabihf- "$@"
-}
+# The compiler of the 32-bit vDSO. Kconfig tests for this variable, too.
+export CROSS_COMPILE_COMPAT=arm-linux-gnueabihf-
 
 # UEFI of the test machine.
 firmware=/usr/share/AAVMF

@@ -24,6 +24,13 @@ set_arch() {
 	export CROSS_COMPILE
 }
 
+# The kernel's make, with the compiler cache. Call set_arch first.
+kernel_make() { # TREE OUT ARGUMENT ...
+	local tree=$1 out=$2
+	shift 2
+	make -C "$tree" O="$out" CC="ccache ${CROSS_COMPILE}gcc" "$@"
+}
+
 # Equal input gives equal output, and equal compiler commands wherever the checkout is: the compiler cache then serves
 # every folder with the same config.
 set_build() { # TREE TIMESTAMP
