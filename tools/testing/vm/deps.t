@@ -45,7 +45,7 @@ esac'
 # PATH has only the commands that the scripts need, and the made-up ones.
 tools() {
 	local tool
-	for tool in bash env dirname tail sed mktemp rm du cut cat sort mkdir cmp mv touch cp chmod; do
+	for tool in bash env dirname tail sed mktemp rm du cut cat sort mkdir cmp mv touch cp chmod grep awk find; do
 		[ -e "$work/bin/$tool" ] || ln -s "$(command -v $tool)" "$work/bin/$tool"
 	done
 }
@@ -90,9 +90,14 @@ ok "no root and no sudo: says so" fails_with 'not root and no sudo: as root, run
 
 machine
 fake dpkg-query '[ "${!#}" = bison ] || echo installed'
-fake apt-get 'echo "apt-get $*" >>"$CALLS"; case "$*" in *update) echo "E: could not resolve"; exit 100 ;; esac'
+fake apt-get 'echo "apt-get $*" >>"$CALLS"
+case "$*" in
+*update) echo "E: could not resolve"; exit 100 ;;
+*install*) exit 100 ;;
+esac'
 run
-ok "no network: says so" fails_with 'check the network: E: could not resolve'
+ok "no network: says so" fails_with 'apt-get could not install bison: see above, and check the network'
+ok "...with apt's reason" grep -q '^apt-get update failed, .*: E: could not resolve' <<<"$output"
 
 machine
 fake df 'echo Avail; echo 3000000'
@@ -216,6 +221,50 @@ ok "...and fails" test "$status" = 1
 fake apt-get ':'
 sources amd64 trixie
 ok "a machine without package lists: says so" grep -q '^apt-sources: .*has no package source.*apt-get update' <<<"$output"
+
+# apt-private on mirrors one of which lacks backports, and on one that does not answer.
+private() { # SUITE ...
+	tools
+	status=0
+	output=$(PATH=$work/bin CALLS=$work/calls OS_RELEASE=$work/os-release "$here/apt-private" "$work/private" amd64 \
+		"$@" -- download bison 2>&1) || status=$?
+}
+machine
+fake apt-get 'echo "apt-get $*" >>"$CALLS"
+case "$*" in
+*indextargets*) printf "|http://%s.test/debian/|bookworm|main\n" one two ;;
+*update)
+	! grep -q "one.*bookworm-backports" "${0%/*}/../private/sources.list" || {
+		echo "E: The repository '"'http://one.test/debian bookworm-backports Release'"' does not have a Release file."
+		exit 100
+	} ;;
+esac'
+private bookworm-backports
+ok "backports that a mirror lacks are named" says "apt-private: the mirror has no bookworm-backports, left out"
+left() { grep -o 'http.*' "$work/private/sources.list" | paste -sd ,; }
+ok "...and the others are used" test "$(left)" = \
+	"http://one.test/debian/ bookworm main,http://two.test/debian/ bookworm main,http://two.test/debian/ bookworm-backports main"
+ok "...by the command" grep -q '^apt-get .* download bison$' "$work/calls"
+: >"$work/calls"
+private bookworm-backports
+ok "...and named the next time, too" says "apt-private: the mirror has no bookworm-backports, left out"
+ok "...without another update" test "$(grep -c 'update$' "$work/calls")" = 0
+for reason in 'bookworm Release'"'"' does not have a Release file.' 'bookworm-backports Release'"'"' is not signed.'; do
+	rm -rf "$work/private"
+	fake apt-get 'case "$*" in
+*indextargets*) echo "|http://one.test/debian/|bookworm|main" ;;
+*update) echo "E: The repository '"'"'http://one.test/debian '"$reason"'"; exit 100 ;;
+esac'
+	private bookworm-backports
+	ok "${reason/ Release\'/}: fails" grep -q "^apt-private: can't read the package lists" <<<"$output"
+done
+fake apt-get 'case "$*" in
+*indextargets*) echo "|http://one.test/debian/|bookworm|main" ;;
+*update) echo "E: Failed to fetch"; exit 100 ;;
+esac'
+private bookworm-updates
+ok "a mirror that does not answer: says so" grep -q "^apt-private: can't read the package lists: check the network" <<<"$output"
+ok "...and fails" test "$status" = 1
 
 # The compiler by arch.sh on the same made-up machines.
 prefix() { # VARIABLE=VALUE ...
