@@ -37,12 +37,13 @@ help:
 ## make demo         boot the kernel and watch a device's DMA go through a nested domain, step by step
 ## make check        everything that can be checked: sources, builds, boots, tests; the last line counts
 ## make check-quick  what a developer runs before a commit: sources, and the tests on one kernel
-## make check-PART   a part of it: lint docs series releases kernels steps modules harness static kunit
-##                   iommufd x86 smmuv3 vfio info demo vmm (modules, harness, and all from kunit
-##                   on but x86, use what check-kernels built)
+## make check-PART   a part of it: lint docs series releases kernels steps modules distros-quick harness
+##                   static kunit iommufd x86 smmuv3 vfio info demo vmm (modules, harness, and all from
+##                   kunit on but x86, use what check-kernels built)
 ## make check-releases  each linux-source-6.12 that Debian serves: does the series apply?
 ## make check-distros   the demo and more in fresh roots of Debian 12 and 13, as root; check-distros-quick
-##                      does all but build a kernel there
+##                      has the steps before a kernel, and some selftests. A whole check runs the
+##                      second, as root, for the Debian that this machine does not have
 ##
 ## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
 ## make export       write the commits of that tree back as patches/ and new files
@@ -69,7 +70,7 @@ help:
 ## TREE=DIR          use this kernel git tree instead of build/tree, and change nothing in it
 ## DEBUG="..."       kernel with debug fragments, in a folder of its own: debug (lockdep, kmemleak,
 ##                   UBSAN ...), kasan, 64k (pages of 64 KiB), tests (KUnit and fault injection, which
-##                   the others include)
+##                   the others include), dt (device tree only: a quarter smaller)
 ## DEBUG_INFO=y      packages with debug information
 
 .PHONY: deps
@@ -125,7 +126,7 @@ export DEBUG_INFO
 deb: $(TREE_READY)
 	@tools/debian/build-deb . $(TREE) $(O)/deb $(CONFIG)
 check-deb: selftests
-	@tools/debian/check-deb . $(TREE) $(O) $(SELFTESTS)/iommu $(CONFIG)
+	@KSRC=$(KSRC) tools/debian/check-deb . $(TREE) $(O) $(SELFTESTS)/iommu $(CONFIG)
 
 .PHONY: check
 check: $(TREE_READY)

@@ -73,6 +73,11 @@ for machine in dt acpi plain; do
 done
 vm --machine acpi -- sh -c 'tail -c +10 /sys/firmware/acpi/tables/IORT | head -c 1; dmesg | grep "Table Upgrade: override .IORT"'
 ok "the patched IORT is the one in use" grep -q override "$work/output"
+mkdir -p "$work/no-acpi/arch/arm64/boot"
+touch "$work/no-acpi/arch/arm64/boot/Image"
+echo "# CONFIG_ACPI is not set" >"$work/no-acpi/.config"
+vm --kernel "$work/no-acpi" --machine acpi -- true
+ok "a kernel without ACPI there: says so" says "the kernel in $work/no-acpi has no ACPI"
 vm -- bind_vfio 0000:00:01.0 0000:00:02.0
 ok "the edu devices bind to vfio-pci" status_is 0
 # The kernel prints its command line, which looks like an event before /init. The machine goes on, as after a real one.
