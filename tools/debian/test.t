@@ -67,6 +67,10 @@ config '# CONFIG_VFIO_PCI is not set'
 ok "a config without vfio-pci is refused by that name" names CONFIG_VFIO_PCI
 config '# CONFIG_ARM_SMMU_V3 is not set'
 ok "...and one without the SMMU's driver" grep -q '^    CONFIG_ARM_SMMU_V3: ' "$work/errors"
+config CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_SHA512=y
+ok "signed modules without SHA-256 are refused" names CONFIG_CRYPTO_SHA256=y
+config CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_SHA256=y
+ok "...and with SHA-256: success" works
 config CONFIG_KUNIT=y
 ok "KUnit is turned off" result '# CONFIG_KUNIT is not set'
 echo CONFIG_X86=y >"$work/config"
