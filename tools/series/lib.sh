@@ -182,7 +182,8 @@ build_commits() { # REPO GITDIR OLD
 		known=$(sed -n "s/^$hash $parent //p" "$old")
 		if [ -z "$known" ]; then
 			[ -e "$GIT_INDEX_FILE" ] || git --git-dir="$gitdir" read-tree "$parent"
-			known=$(commit_entry "$repo" "$gitdir" "$parent" "$patch" "$guard" "$work")
+			# The caller may have turned errexit off.
+			known=$(commit_entry "$repo" "$gitdir" "$parent" "$patch" "$guard" "$work") || exit
 		fi
 		echo "$hash $parent $known"
 		parent=$known

@@ -236,6 +236,15 @@ cp -r "$ksrc" "$work/built" && touch "$work/built/.config"
 ok "a tree with a build in it is refused" refuses "$work/new" 'make -C' fresh "$work/built"
 cp -r "$ksrc" "$work/other" && sed -i '18,22d' "$work/other/drivers/iommu/iommu.c"
 ok "a kernel that the series does not fit is refused" refuses "$work/new" 'does not apply' fresh "$work/other"
+cp -r "$work/repo" "$work/unfit" && sed -i 's/^ 1[0-9]$/&x/' "$work"/unfit/patches/*.patch
+"$here/import" "$work/repo" "$work/fits" "$work/clone" >"$work/log" 2>&1
+# As steps runs it, with errexit off.
+stops_there() {
+	bash -c '. "$1/lib.sh"; build_commits "$2/unfit" "$2/fits/.git" /dev/null || true' - "$here" "$work" \
+		>"$work/commits" 2>"$work/log"
+	grep 'does not apply' "$work/log" && ! awk 'NF != 3' "$work/commits" | grep .
+}
+ok "...from the patch on that does not fit" stops_there
 cp -r "$ksrc" "$work/fuzzy" && sed -i '19s/.*/fuzz/' "$work/fuzzy/drivers/iommu/iommu.c"
 ok "fuzz is refused" refuses "$work/new" 'does not apply' fresh "$work/fuzzy"
 cp -r "$ksrc" "$work/shifted" && sed -i '1i more\nlines' "$work/shifted/drivers/iommu/iommu.c"
