@@ -109,6 +109,10 @@ tap 'a=true'
 ok "no tests at all counts" counted "0 1"
 tap 'a=echo 1..3; echo ok 1'
 ok "tests that did not run count" counted "1 1"
+rm -f "$work/third"
+waits="for _ in {1..100}; do [ ! -e $work/third ] || break; sleep 0.1; done; [ -e $work/third ] && echo ok 1"
+JOBS=2 tap "a=echo 1..1; echo a >&2; $waits" 'b=echo 1..1; echo b >&2; echo ok 1' "c=echo 1..1; touch $work/third; echo ok 1"
+ok "a command's stderr holds up no other command" counted "3 0"
 tap 'a=echo 1..1; echo ok 1' 'b=echo 1..0 "#" SKIP not here'
 ok "skipping does not count" counted "1 0"
 printf 'ok 1 a\nok 2 b\n1..2\n' >"$work/before"
