@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of iommu_user_domain_data(): which blobs a driver accepts as its
- * parameters, and what it then reads.
+ * KUnit tests of iommu_user_domain_data(): the blobs that a driver accepts as
+ * its parameters, and the resulting struct.
  *
- * The loops here run many thousand times: they compare in plain code and tell
- * KUnit only about the first input that goes wrong.
+ * The loops run many thousand times. They compare in plain code and report only
+ * the first failure to KUnit.
  */
 #include <kunit/test.h>
 #include <linux/iommu-user-domain.h>
@@ -15,7 +15,7 @@
 #define TEST_DATA_TYPE	0x40000007
 #define GARBAGE		0xa5
 
-/* Grew once: the first version ended with @b */
+/* Has grown once: the first version ended with @b */
 struct test_data {
 	__u64 a;
 	__u32 b;
@@ -26,28 +26,28 @@ struct test_data {
 #define FIRST_VERSION	offsetofend(struct test_data, b)
 #define FULL		sizeof(struct test_data)
 
-/* Never grew */
+/* Has never grown */
 struct test_data_v1 {
 	__le64 word[2];
 };
 
-/* The helper may write to @data, and to nothing next to it */
+/* The helper may write only to @data */
 struct test_guarded {
 	u8 before[16];
 	struct test_data data;
 	u8 after[16];
 };
 
-/* Offset and length are all that tells one valid byte from another */
+/* Valid bytes differ only by their offset, and depend on nothing else */
 static u8 pattern(size_t i)
 {
 	return 1 + i % 251;
 }
 
 /*
- * The last @len bytes of the test's page: KASAN sees a read beyond the end. The
- * first @fill bytes of the blob have a pattern, the rest is zero. What is in
- * front of the blob is none of the driver's business.
+ * The blob ends at the end of the test's page, where KASAN detects a read
+ * beyond. Its first @fill bytes have a pattern, the rest is zero. The page has
+ * garbage before the blob.
  */
 static u8 *make_blob(struct kunit *test, size_t len, size_t fill)
 {
@@ -79,7 +79,7 @@ static bool is_untouched(const struct test_guarded *dst)
 	return !memchr_inv(dst, GARBAGE, sizeof(*dst));
 }
 
-/* The pattern for the first @len bytes, then zeros, and nothing beyond */
+/* Pattern in the first @len bytes, then zeros, and no write elsewhere */
 static bool holds_pattern(const struct test_guarded *dst, size_t len)
 {
 	const u8 *data = (const u8 *)&dst->data;
@@ -110,7 +110,7 @@ static void test_wrong_type(struct kunit *test)
 				      types[i]);
 	}
 
-	/* A blob of another type is not judged by this one's length */
+	/* The length of a blob of another type does not matter */
 	blob = make_blob(test, PAGE_SIZE, PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, -EINVAL, read_blob(&dst, blob, PAGE_SIZE, 0));
 	KUNIT_EXPECT_TRUE(test, is_untouched(&dst));
@@ -120,7 +120,7 @@ static void test_no_data(struct kunit *test)
 {
 	struct test_guarded dst;
 
-	/* As the core calls for IOMMU_HWPT_DATA_NONE, which is 0 */
+	/* Arguments of the core for IOMMU_HWPT_DATA_NONE (0) */
 	KUNIT_EXPECT_EQ(test, -EINVAL, read_blob(&dst, NULL, 0, 0));
 	KUNIT_EXPECT_TRUE(test, is_untouched(&dst));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
@@ -144,7 +144,7 @@ static void test_too_short(struct kunit *test)
 	}
 }
 
-/* From the first version to all that this kernel knows: the rest is zero */
+/* From the first version to all known members: the rest is zero */
 static void test_up_to_full(struct kunit *test)
 {
 	struct test_guarded dst;
@@ -161,7 +161,7 @@ static void test_up_to_full(struct kunit *test)
 	}
 }
 
-/* User space of a later kernel that does not use what is new there */
+/* User space of a later kernel that does not use new members */
 static void test_zero_tail(struct kunit *test)
 {
 	struct test_guarded dst;
@@ -190,7 +190,7 @@ static void expect_e2big(struct kunit *test, u8 *blob, size_t len, size_t pos,
 				     value, pos, ret);
 }
 
-/* User space of a later kernel that does: not to be ignored */
+/* User space of a later kernel that uses new members: refused */
 static void test_non_zero_tail(struct kunit *test)
 {
 	const size_t near = FULL + 72;
@@ -198,7 +198,7 @@ static void test_non_zero_tail(struct kunit *test)
 	unsigned int value;
 	u8 *blob;
 
-	/* Each byte of each short tail: around the words of a fast compare */
+	/* Each byte of short tails, on both sides of word boundaries */
 	for (len = FULL + 1; len <= near; len++) {
 		blob = make_blob(test, len, FULL);
 		for (pos = FULL; pos != len; pos++)
@@ -215,12 +215,12 @@ static void test_non_zero_tail(struct kunit *test)
 	blob = make_blob(test, PAGE_SIZE, FULL);
 	for (pos = FULL; pos != PAGE_SIZE; pos++)
 		expect_e2big(test, blob, PAGE_SIZE, pos, BIT(pos % 8));
-	/* Each value */
+	/* Each value of a byte */
 	for (value = 1; value <= U8_MAX; value++)
 		expect_e2big(test, blob, PAGE_SIZE, FULL, value);
 }
 
-/* Where the first version is the only one there is nothing to pad */
+/* A struct with only one version is never padded */
 static void test_one_version(struct kunit *test)
 {
 	struct iommu_user_domain_params params = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Domains that user space asks for by parameters: what iommufd hands to
- * iommu_ops::alloc_user_domain, and how a driver reads it.
+ * Domains that user space describes by parameters: the input of
+ * iommu_ops::alloc_user_domain, and a helper for drivers to read it.
  */
 #ifndef __LINUX_IOMMU_USER_DOMAIN_H
 #define __LINUX_IOMMU_USER_DOMAIN_H
@@ -16,31 +16,29 @@ struct iommu_domain;
 struct iommu_viommu;
 
 /**
- * struct iommu_user_domain_params - What user space wants a domain to be
- * @flags: IOMMU_HWPT_ALLOC_* as given by user space, less
- *         IOMMU_HWPT_FAULT_ID_VALID which is @fault_queue. A driver refuses
- *         what it does not know with -EOPNOTSUPP.
- * @fault_queue: User space gives a queue for the faults of the device. The
- *               core attaches it; a driver whose device can't wait for an
- *               answer to a fault refuses with -EOPNOTSUPP.
+ * struct iommu_user_domain_params - Description of a domain for user space
+ * @flags: All flags of IOMMU_HWPT_ALLOC as user space gave them. A driver
+ *         refuses an unknown flag with -EOPNOTSUPP. It refuses
+ *         IOMMU_HWPT_FAULT_ID_VALID in the same way if the device can't wait
+ *         for the answer to a fault. The core attaches the fault queue to the
+ *         domain.
  * @data_type: One of enum iommu_hwpt_data_type, IOMMU_HWPT_DATA_NONE if there
  *             is no data
- * @data: Kernel copy of the opaque, driver specific parameters. NULL if
+ * @data: Kernel copy of the opaque, driver-specific parameters, NULL if
  *        @data_type is IOMMU_HWPT_DATA_NONE. Read it by
  *        iommu_user_domain_data().
  * @data_len: Length of @data in bytes, from 0 to PAGE_SIZE
- * @parent: The kernel-managed domain to nest on, made with
- *          IOMMU_HWPT_ALLOC_NEST_PARENT by the same driver, or NULL
- * @viommu: The vIOMMU that the domain belongs to, or NULL. If given, @parent is
- *          the nest parent of that vIOMMU, and the device is behind the same
- *          physical IOMMU instance.
+ * @parent: Kernel-managed domain to nest on, or NULL. The same driver allocated
+ *          it with IOMMU_HWPT_ALLOC_NEST_PARENT.
+ * @viommu: vIOMMU that the domain belongs to, or NULL. If given, @parent is its
+ *          nest parent, and the device is behind the same physical IOMMU
+ *          instance.
  *
- * Valid for the duration of the call only. It holds no user pointer, so the
- * parameters can't change while the driver looks at them.
+ * Valid during the call only. There is no user pointer in it, so the parameters
+ * can't change while the driver reads them.
  */
 struct iommu_user_domain_params {
 	u32 flags;
-	bool fault_queue;
 	u32 data_type;
 	const void *data;
 	size_t data_len;
@@ -66,14 +64,14 @@ __iommu_user_domain_data(void *dst, size_t dst_len, size_t min_len,
 }
 
 /**
- * iommu_user_domain_data() - A driver's typed view of the opaque parameters
+ * iommu_user_domain_data() - Get a typed view of the opaque parameters
  * @dst: Pointer to the driver's struct, filled in on success
- * @params: What the driver was called with
- * @type: The data type that @dst is the struct of, IOMMU_HWPT_DATA_*
+ * @params: Parameters of iommu_ops::alloc_user_domain
+ * @type: Data type of the struct, IOMMU_HWPT_DATA_*
  * @min_last: Last member of the first version of the struct
  *
- * A blob that ends within the struct reads as zeros from there on, provided
- * that it covers the first version.
+ * The data must cover the first version. If it ends within the struct, the rest
+ * of the struct reads as zeros.
  *
  * Return:
  * * 0 on success

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vIOMMUs of the mock driver: all that iommufd asks of a driver, and nothing
- * behind it but the four words that each device caches.
+ * vIOMMUs of the mock driver: all ops that iommufd calls. The only state behind
+ * them is four cached words per device.
  */
 #include <linux/iommu.h>
 #include <linux/sched/signal.h>
@@ -10,10 +10,11 @@
 #include "../iommu-priv.h"
 #include "selftest_viommu.h"
 
-/* Small, so that a request of moderate length takes several */
+/* Small, so that a request of moderate length takes several chunks */
 #define MOCK_INVALIDATE_CHUNK	8
 
 static const struct iommu_viommu_ops mock_guest_ops;
+static const struct iommu_viommu_ops mock_strict_ops;
 
 static struct mock_guest_dev *to_mock_guest_dev(struct device *dev)
 {
@@ -29,18 +30,51 @@ void mock_guest_dev_init(struct mock_guest_dev *guest)
 	mutex_init(&guest->lock);
 }
 
+/* Check if the device has a vDEVICE on the vIOMMU */
+bool mock_viommu_has_dev(struct iommu_viommu *viommu, struct device *dev)
+{
+	struct mock_guest_dev *guest = to_mock_guest_dev(dev);
+
+	guard(mutex)(&guest->lock);
+	return guest->vdev && guest->vdev->viommu == viommu;
+}
+
 /* vIOMMU ops */
 
-static struct iommu_viommu *mock_viommu_alloc(struct device *dev,
-					      struct iommu_domain *parent)
+static struct iommu_viommu *
+__mock_viommu_alloc(struct iommu_domain *parent,
+		    const struct iommu_viommu_ops *ops,
+		    struct iommu_viommu_selftest *user)
 {
 	struct iommu_viommu *viommu;
 
 	viommu = kzalloc(sizeof(*viommu), GFP_KERNEL_ACCOUNT);
 	if (!viommu)
 		return ERR_PTR(-ENOMEM);
-	iommu_viommu_init(viommu, &mock_guest_ops, parent);
+	iommu_viommu_init(viommu, ops, parent);
+	/* User space has nothing to mmap() */
+	if (user)
+		*user = (struct iommu_viommu_selftest){
+			.in_data = user->in_data,
+			.out_data = user->in_data,
+		};
 	return viommu;
+}
+
+static struct iommu_viommu *
+mock_viommu_alloc(struct device *dev, struct iommu_domain *parent, void *data)
+{
+	return __mock_viommu_alloc(parent, &mock_guest_ops, data);
+}
+
+static struct iommu_viommu *
+mock_strict_alloc(struct device *dev, struct iommu_domain *parent, void *data)
+{
+	const struct iommu_viommu_selftest *user = data;
+
+	if (!user || !user->in_data)
+		return ERR_PTR(-EINVAL);
+	return __mock_viommu_alloc(parent, &mock_strict_ops, data);
 }
 
 static void mock_viommu_free(struct iommu_viommu *viommu)
@@ -48,21 +82,10 @@ static void mock_viommu_free(struct iommu_viommu *viommu)
 	kfree(viommu);
 }
 
-/* There is nothing that user space could mmap() */
-static int mock_viommu_init_data(struct iommu_viommu *viommu, void *data)
-{
-	struct iommu_viommu_selftest *user = data;
-
-	user->out_data = user->in_data;
-	user->out_mmap_offset = 0;
-	user->out_mmap_length = 0;
-	return 0;
-}
-
 static int mock_viommu_check_vdevice(struct iommu_viommu *viommu,
 				     struct device *dev, u64 virt_id)
 {
-	/* Invalidations and events have no room for more */
+	/* Invalidations and events hold 32-bit IDs */
 	return virt_id > U32_MAX ? -EINVAL : 0;
 }
 
@@ -125,7 +148,7 @@ static int mock_viommu_cache_invalidate(struct iommu_viommu *viommu,
 		int read_rc;
 		u32 i;
 
-		read_rc = iommu_user_array_read(invs, sizeof(invs[0]), array,
+		read_rc = iommu_user_array_read(&invs[0], array, cache_id,
 						array->entry_num, &num);
 		for (i = 0; i != num; i++) {
 			rc = mock_viommu_invalidate(viommu, &invs[i]);
@@ -153,7 +176,6 @@ static const struct iommu_viommu_ops mock_guest_ops = {
 	.alloc = mock_viommu_alloc,
 	.free = mock_viommu_free,
 	.data_len = sizeof(struct iommu_viommu_selftest),
-	.init = mock_viommu_init_data,
 	.check_vdevice = mock_viommu_check_vdevice,
 	.link_vdevice = mock_viommu_link_vdevice,
 	.unlink_vdevice = mock_viommu_unlink_vdevice,
@@ -161,11 +183,22 @@ static const struct iommu_viommu_ops mock_guest_ops = {
 	.vevent_types = mock_vevent_types,
 };
 
+static const struct iommu_viommu_ops mock_strict_ops = {
+	.alloc = mock_strict_alloc,
+	.free = mock_viommu_free,
+	.data_len = sizeof(struct iommu_viommu_selftest),
+};
+
 const struct iommu_viommu_ops *mock_viommu_ops(struct device *dev, u32 type)
 {
-	if (type != IOMMU_VIOMMU_TYPE_SELFTEST)
-		return ERR_PTR(-EOPNOTSUPP);
-	return &mock_guest_ops;
+	switch (type) {
+	case IOMMU_VIOMMU_TYPE_SELFTEST:
+		return &mock_guest_ops;
+	case IOMMU_VIOMMU_TYPE_SELFTEST_STRICT:
+		return &mock_strict_ops;
+	default:
+		return NULL;
+	}
 }
 
 /* Operations of the test ioctl */

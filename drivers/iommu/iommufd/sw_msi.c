@@ -4,14 +4,13 @@
  *
  * The IOMMU driver sets an IOVA window aside (IOMMU_RESV_SW_MSI). Each doorbell
  * page that a device of the iommufd uses gets the next page of that window, and
- * keeps it until the iommufd is closed: an address once written to a device
- * stays right whichever HWPT the device is attached to later.
+ * keeps it until the iommufd is closed. So an address that was written to a
+ * device stays valid, whichever HWPT the device is attached to later.
  *
- * The doorbell is mapped into the kernel-managed page table, the nest parent in
- * the case of a nested HWPT, for as long as a group is attached there: so long
- * are the IOVAs of the window reserved in the IOAS. What the guest's stage 1
- * does with the window is up to the guest; a VMM makes it map the window one to
- * one.
+ * The doorbell is mapped in the kernel-managed page table, for a nested HWPT in
+ * the nest parent. It is mapped for as long as a group is attached there, since
+ * the window is reserved in the IOAS for that time. The guest's stage 1
+ * controls access to the window. A VMM has the guest map the window one to one.
  */
 #include <linux/iommu.h>
 #include <linux/msi.h>
@@ -25,7 +24,7 @@ struct iommufd_sw_msi_map {
 	phys_addr_t window_start;
 	phys_addr_t doorbell;
 	unsigned int pgoff;
-	/* Bit in struct iommufd_sw_msi_maps */
+	/* Bit in required_sw_msi and present_sw_msi */
 	unsigned int id;
 };
 
@@ -82,11 +81,11 @@ static int iommufd_sw_msi_install(struct iommufd_ctx *ictx,
 
 	if (test_bit(map->id, hwpt_paging->present_sw_msi))
 		return 0;
-	/* The window need not be in the aperture that user space asked for */
+	/* The window may be outside of the aperture that user space chose */
 	if (iova < domain->geometry.aperture_start ||
 	    iova + PAGE_SIZE - 1 > domain->geometry.aperture_end)
 		return -ENOSPC;
-	/* A device has no business reading a doorbell */
+	/* Devices only write to a doorbell */
 	rc = iommu_map(domain, iova, map->doorbell, PAGE_SIZE,
 		       IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO,
 		       GFP_KERNEL_ACCOUNT);
@@ -97,8 +96,8 @@ static int iommufd_sw_msi_install(struct iommufd_ctx *ictx,
 }
 
 /*
- * Some drivers shape a page table when it is first attached. Nothing can be
- * mapped there before, and there is no aperture.
+ * Some drivers choose the geometry of a page table when it is first attached.
+ * Until then there is no aperture, and nothing can be mapped.
  */
 static bool iommufd_sw_msi_can_map(const struct iommufd_hwpt_paging *hwpt_paging)
 {
@@ -122,7 +121,7 @@ static int iommufd_sw_msi_install_required(struct iommufd_group *igroup,
 	return 0;
 }
 
-/* Take all doorbells out of a page table that no group needs them in */
+/* Unmap all doorbells from a page table that no group needs them in */
 static void iommufd_sw_msi_release(struct iommufd_ctx *ictx,
 				   struct iommufd_hwpt_paging *hwpt_paging)
 {
@@ -139,8 +138,8 @@ static void iommufd_sw_msi_release(struct iommufd_ctx *ictx,
 }
 
 /*
- * The sw_msi op of every domain of iommufd. Called under the group's mutex, so
- * neither the domain nor the handle changes meanwhile.
+ * The sw_msi op of all iommufd domains. It is called under the group's mutex,
+ * so neither the domain nor the handle can change.
  */
 static int iommufd_sw_msi(struct iommu_domain *domain, struct msi_desc *desc,
 			  phys_addr_t msi_addr)
@@ -167,10 +166,9 @@ static int iommufd_sw_msi(struct iommu_domain *domain, struct msi_desc *desc,
 	igroup = handle->igroup;
 	ictx = igroup->ictx;
 
-	if (!igroup->sw_msi_window.length) {
-		msi_desc_set_iommu_msi_iova(desc, 0, 0);
-		return 0;
-	}
+	/* The core accepts a doorbell that the IOMMU does not translate */
+	if (!igroup->sw_msi_window.length)
+		return -EOPNOTSUPP;
 
 	mutex_lock(&ictx->sw_msi_lock);
 	map = iommufd_sw_msi_get_map(ictx, &igroup->sw_msi_window,
@@ -195,8 +193,8 @@ out_unlock:
 }
 
 /**
- * iommufd_sw_msi_init_domain() - Have iommufd asked when an MSI is set up
- * @domain: The domain of an HWPT
+ * iommufd_sw_msi_init_domain() - Have the core ask iommufd about MSI doorbells
+ * @domain: Domain of an HWPT
  */
 void iommufd_sw_msi_init_domain(struct iommu_domain *domain)
 {
@@ -206,13 +204,15 @@ void iommufd_sw_msi_init_domain(struct iommu_domain *domain)
 /**
  * iommufd_sw_msi_prepare() - Map the group's doorbells in its next page table
  * @igroup: The group, locked
- * @hwpt_paging: What it is about to be attached to, or to be nested on
+ * @hwpt_paging: Page table that the group is about to be attached to or nested
+ *               on
  *
  * Doorbells that come into use from now on are mapped there as well, until
  * iommufd_sw_msi_finish(). The window must be reserved in the IOAS by now.
  *
- * Return: 0; -ENOSPC if the window is not within the page table; or the error
- * of iommu_map(). Nothing is left to finish then.
+ * Return: 0, or with nothing left to finish
+ * * -ENOSPC if the window is outside of the aperture of @hwpt_paging
+ * * the error of iommu_map()
  */
 int iommufd_sw_msi_prepare(struct iommufd_group *igroup,
 			   struct iommufd_hwpt_paging *hwpt_paging)
@@ -236,12 +236,16 @@ int iommufd_sw_msi_prepare(struct iommufd_group *igroup,
 }
 
 /**
- * iommufd_sw_msi_complete() - Map what iommufd_sw_msi_prepare() could not
+ * iommufd_sw_msi_complete() - Map the doorbells that were not prepared
  * @igroup: The group, locked
- * @hwpt_paging: What it was prepared for, and is attached to now
+ * @hwpt_paging: Page table that the group was prepared for and is attached to
+ *               now
  *
- * Return: as iommufd_sw_msi_prepare(). The caller detaches the group, and calls
- * iommufd_sw_msi_finish() as for an attach that failed.
+ * A page table without an aperture gets no mapping from
+ * iommufd_sw_msi_prepare().
+ *
+ * Return: as iommufd_sw_msi_prepare(). On failure the caller detaches the
+ * group, and calls iommufd_sw_msi_finish() as for an attach that failed.
  */
 int iommufd_sw_msi_complete(struct iommufd_group *igroup,
 			    struct iommufd_hwpt_paging *hwpt_paging)
@@ -257,10 +261,10 @@ int iommufd_sw_msi_complete(struct iommufd_group *igroup,
 }
 
 /**
- * iommufd_sw_msi_finish() - The group is where it was to go, or stays away
+ * iommufd_sw_msi_finish() - End the attach, replace or detach of a group
  * @igroup: The group, locked
- * @left: The page table that it is not attached to any more, or was prepared
- *        for in vain; NULL if there is none
+ * @left: Page table that the group has left, or was prepared for in vain; NULL
+ *        if there is none
  *
  * The window must still be reserved in the IOAS of @left.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The one place where iommufd asks an IOMMU driver for a domain on behalf of
- * user space.
+ * Allocation of domains on behalf of user space. Nothing else in iommufd calls
+ * iommu_ops::alloc_user_domain.
  */
 #include <linux/iommu.h>
 #include <linux/iommu-user-domain.h>
@@ -11,23 +11,30 @@
 #include "../iommu-priv.h"
 #include "iommufd_private.h"
 
-/* The only time that the user's data is read */
+/* Room for the data of all current drivers. More comes from the heap. */
+#define SMALL_DATA_LEN	64
+
+/* The only read of the user's data. @small has SMALL_DATA_LEN bytes. */
 static int iommufd_user_domain_copy(struct iommu_user_domain_params *params,
-				    const struct iommu_hwpt_alloc *cmd)
+				    const struct iommu_hwpt_alloc *cmd,
+				    void *small)
 {
-	void *data;
+	void *data = small;
 
 	if (!cmd->data_len)
 		return 0;
 	if (cmd->data_len > PAGE_SIZE)
 		return -E2BIG;
 
-	data = kmalloc(cmd->data_len, GFP_KERNEL_ACCOUNT);
-	if (!data)
-		return -ENOMEM;
+	if (cmd->data_len > SMALL_DATA_LEN) {
+		data = kmalloc(cmd->data_len, GFP_KERNEL_ACCOUNT);
+		if (!data)
+			return -ENOMEM;
+	}
 	if (copy_from_user(data, u64_to_user_ptr(cmd->data_uptr),
 			   cmd->data_len)) {
-		kfree(data);
+		if (data != small)
+			kfree(data);
 		return -EFAULT;
 	}
 	params->data = data;
@@ -37,16 +44,17 @@ static int iommufd_user_domain_copy(struct iommu_user_domain_params *params,
 /**
  * iommufd_user_domain_alloc() - Have the driver allocate a domain
  * @idev: Device to allocate the domain for
- * @cmd: What user space asks for: flags, data type and data. All zero for a
- *       domain that nobody asked anything of.
- * @parent: The nest parent of a nested domain, or NULL
- * @viommu: The vIOMMU that a nested domain is for, or NULL
+ * @cmd: Request of user space: flags, data type and data. All zero for a domain
+ *       that iommufd allocates by itself.
+ * @parent: Nest parent of a nested domain, or NULL
+ * @viommu: vIOMMU of a nested domain, or NULL
  *
  * Return:
- * * the domain, of the type that iommu_ops::alloc_user_domain promises
+ * * the domain: nested if there is a @parent, else a paging domain
  * * -EOPNOTSUPP if the driver does not have the op
  * * -E2BIG if the data is longer than a page
- * * -EFAULT if it can't be read
+ * * -EFAULT if the data can't be read
+ * * -EINVAL if the driver returns a domain of the wrong type
  * * -ENOMEM
  * * any error of the op
  */
@@ -58,25 +66,26 @@ iommufd_user_domain_alloc(struct iommufd_device *idev,
 {
 	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
 	struct iommu_user_domain_params params = {
-		.flags = cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID,
-		.fault_queue = cmd->flags & IOMMU_HWPT_FAULT_ID_VALID,
+		.flags = cmd->flags,
 		.data_type = cmd->data_type,
 		.data_len = cmd->data_len,
 		.parent = parent,
 		.viommu = viommu,
 	};
 	struct iommu_domain *domain;
+	u64 small[SMALL_DATA_LEN / sizeof(u64)];
 	bool as_promised;
 	int rc;
 
 	if (!ops->alloc_user_domain)
 		return ERR_PTR(-EOPNOTSUPP);
 
-	rc = iommufd_user_domain_copy(&params, cmd);
+	rc = iommufd_user_domain_copy(&params, cmd, small);
 	if (rc)
 		return ERR_PTR(rc);
 	domain = ops->alloc_user_domain(idev->dev, &params);
-	kfree(params.data);
+	if (params.data != small)
+		kfree(params.data);
 	if (IS_ERR(domain))
 		return domain;
 	domain->owner = ops;

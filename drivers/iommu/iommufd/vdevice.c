@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vDEVICE objects: the name that a guest has for a device on its vIOMMU.
+ * vDEVICE objects: the virtual ID of a device on a vIOMMU.
  */
 #include <linux/iommu.h>
 #include <linux/iommu-viommu.h>
@@ -8,43 +8,34 @@
 
 #include "iommufd_private.h"
 
-/* Nobody finds the vDEVICE any more, neither the vIOMMU nor the device */
-static void iommufd_vdevice_unpublish(struct iommufd_vdevice *vdev)
-{
-	const struct iommu_viommu_ops *ops = vdev->viommu->core->ops;
-
-	lockdep_assert_held(&vdev->idev->igroup->lock);
-
-	if (ops->unlink_vdevice)
-		ops->unlink_vdevice(&vdev->core);
-	xa_erase(&vdev->viommu->core->vdevs, vdev->core.virt_id);
-	vdev->idev->vdev = NULL;
-	refcount_dec(&vdev->viommu->obj.users);
-}
-
 void iommufd_vdevice_destroy(struct iommufd_object *obj)
 {
 	struct iommufd_vdevice *vdev =
 		container_of(obj, struct iommufd_vdevice, obj);
+	const struct iommu_viommu_ops *ops = vdev->viommu->core->ops;
 	struct iommufd_device *idev = vdev->idev;
 
 	mutex_lock(&idev->igroup->lock);
-	iommufd_vdevice_unpublish(vdev);
+	xa_erase(&vdev->viommu->core->vdevs, vdev->core.virt_id);
+	if (ops->unlink_vdevice)
+		ops->unlink_vdevice(&vdev->core);
+	idev->vdev = NULL;
+	refcount_dec(&vdev->viommu->obj.users);
 	mutex_unlock(&idev->igroup->lock);
-	/* From iommufd_vdevice_alloc_ioctl() */
+	/* Taken by iommufd_vdevice_alloc_ioctl() */
 	iommufd_put_object(idev->ictx, &idev->obj);
 }
 
 /**
- * iommufd_device_remove_vdevice() - Take the vDEVICE off a device that leaves
- * @idev: The device that is being unbound
+ * iommufd_device_remove_vdevice() - Destroy the vDEVICE of a device that leaves
+ * @idev: Device that is being unbound
  *
- * User space can't be relied on to destroy the vDEVICE first. Its id is left
- * behind as a tombstone, so that user space, which may not know yet, can't
- * meet an unrelated object under it. No vDEVICE can be made afterwards.
+ * User space may not have destroyed the vDEVICE. Its ID becomes a tombstone, so
+ * that a late user of the ID can't reach an unrelated object. The device can't
+ * get another vDEVICE afterwards.
  *
- * User space may be half way through destroying the vDEVICE. It then holds a
- * reference of the device until that is done, and unbinding waits for it.
+ * If user space is destroying the vDEVICE at the same time, it holds a
+ * reference to the device until that is done. Unbinding waits for it.
  */
 void iommufd_device_remove_vdevice(struct iommufd_device *idev)
 {
@@ -74,13 +65,30 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	void *curr;
 	int rc;
 
-	/* The index of an xarray */
+	/* Index of an xarray */
 	if (cmd->virt_id > ULONG_MAX)
 		return -EINVAL;
 
+	vdev = iommufd_object_alloc(ucmd->ictx, vdev, IOMMUFD_OBJ_VDEVICE);
+	if (IS_ERR(vdev))
+		return PTR_ERR(vdev);
+
+	/*
+	 * User memory may be behind a FUSE file or a userfaultfd, and block for
+	 * any time. Write the ID before taking the group's lock or a reference
+	 * that an unbind waits for. The ID refers to no object until
+	 * iommufd_object_finalize().
+	 */
+	cmd->out_vdevice_id = vdev->obj.id;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	if (rc)
+		goto out_abort;
+
 	viommu = iommufd_get_viommu(ucmd, cmd->viommu_id);
-	if (IS_ERR(viommu))
-		return PTR_ERR(viommu);
+	if (IS_ERR(viommu)) {
+		rc = PTR_ERR(viommu);
+		goto out_abort;
+	}
 	core = viommu->core;
 
 	idev = iommufd_get_device(ucmd, cmd->dev_id);
@@ -112,11 +120,6 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 			goto out_unlock;
 	}
 
-	vdev = iommufd_object_alloc(ucmd->ictx, vdev, IOMMUFD_OBJ_VDEVICE);
-	if (IS_ERR(vdev)) {
-		rc = PTR_ERR(vdev);
-		goto out_unlock;
-	}
 	vdev->core = (struct iommu_vdevice){
 		.viommu = core,
 		.dev = idev->dev,
@@ -129,31 +132,25 @@ int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 			  GFP_KERNEL);
 	if (curr) {
 		rc = xa_err(curr) ?: -EEXIST;
-		goto out_abort;
+		goto out_unlock;
 	}
 	if (core->ops->link_vdevice)
 		core->ops->link_vdevice(&vdev->core);
 	idev->vdev = vdev;
 	refcount_inc(&viommu->obj.users);
-
-	cmd->out_vdevice_id = vdev->obj.id;
-	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	if (rc) {
-		iommufd_vdevice_unpublish(vdev);
-		goto out_abort;
-	}
 	iommufd_object_finalize(ucmd->ictx, &vdev->obj);
 	mutex_unlock(&idev->igroup->lock);
-	/* The reference of idev stays with vdev */
-	goto out_put_viommu;
+	/* The vDEVICE keeps the reference to idev */
+	iommufd_put_object(ucmd->ictx, &viommu->obj);
+	return 0;
 
-out_abort:
-	iommufd_object_abort(ucmd->ictx, &vdev->obj);
 out_unlock:
 	mutex_unlock(&idev->igroup->lock);
 out_put_idev:
 	iommufd_put_object(ucmd->ictx, &idev->obj);
 out_put_viommu:
 	iommufd_put_object(ucmd->ictx, &viommu->obj);
+out_abort:
+	iommufd_object_abort(ucmd->ictx, &vdev->obj);
 	return rc;
 }

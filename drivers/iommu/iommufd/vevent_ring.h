@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The ring behind a vEVENTQ: which event gets which sequence number, which one
- * is dropped and what is read instead. No locks and no allocation in here.
+ * The ring behind a vEVENTQ: numbers the events, drops those that do not fit,
+ * and records the loss. There are no locks and no allocation in here.
  *
- * The records that can be read are @num events, the oldest first, and behind
- * them the lost-events record if there is one. That record has its place by
- * definition and is therefore not kept in the ring: it can neither be displaced
- * nor need memory when there is none.
+ * The records that can be read are @num events, the oldest first, and then the
+ * lost-events record if there is one. As that record is always the last, it is
+ * not in the ring. Events can't displace it, and it needs no entry.
  */
 #ifndef __VEVENT_RING_H
 #define __VEVENT_RING_H
@@ -17,13 +16,14 @@
 #include <uapi/linux/iommufd.h>
 
 /**
- * struct vevent_ring - Events that nobody has read yet
- * @entries: @depth records as they are read: a header and @payload_len bytes
+ * struct vevent_ring - Unread events
+ * @entries: @depth records as user space reads them: a header and @payload_len
+ *           bytes
  * @payload_len: Length in bytes of the payload of an event
  * @depth: Number of events that fit
  * @head: Index of the oldest event
  * @num: Number of events, 0 to @depth
- * @sequence: Number of the next event
+ * @sequence: Number of the next event, 0 to INT_MAX
  * @lost: The lost-events record, none if its flags are 0
  */
 struct vevent_ring {
@@ -33,15 +33,15 @@ struct vevent_ring {
 	u32 head;
 	u32 num;
 	u32 sequence;
-	struct iommu_vevent_header lost;
+	struct iommufd_vevent_header lost;
 };
 
 static inline size_t vevent_ring_entry_len(const struct vevent_ring *ring)
 {
-	return sizeof(struct iommu_vevent_header) + ring->payload_len;
+	return sizeof(struct iommufd_vevent_header) + ring->payload_len;
 }
 
-static inline struct iommu_vevent_header *
+static inline struct iommufd_vevent_header *
 vevent_ring_entry(const struct vevent_ring *ring, u32 index)
 {
 	return ring->entries + index * vevent_ring_entry_len(ring);
@@ -55,18 +55,19 @@ static inline bool vevent_ring_empty(const struct vevent_ring *ring)
 /**
  * vevent_ring_push() - Put an event at the tail, or count it as lost
  * @ring: The ring
- * @payload: Its @payload_len bytes, NULL if they were lost before they got here
+ * @payload: Payload of @payload_len bytes, NULL if it was lost on the way here
  *
- * The entries that can be read are not touched, whether or not they are locked.
+ * Entries that can be read do not change. A reader can copy them without a
+ * lock.
  *
  * Return: true if a record was added, false if only the number in the
- * lost-events record is another
+ * lost-events record has changed
  */
 static inline bool vevent_ring_push(struct vevent_ring *ring,
 				    const void *payload)
 {
 	u32 sequence = ring->sequence;
-	struct iommu_vevent_header *entry;
+	struct iommufd_vevent_header *entry;
 
 	ring->sequence = (sequence + 1) & INT_MAX;
 
@@ -78,7 +79,7 @@ static inline bool vevent_ring_push(struct vevent_ring *ring,
 		return first;
 	}
 
-	/* From here on the gap in the sequence numbers tells */
+	/* From here on the gap in the sequence numbers shows the loss */
 	ring->lost.flags = 0;
 
 	entry = vevent_ring_entry(ring, (ring->head + ring->num) % ring->depth);
@@ -90,17 +91,18 @@ static inline bool vevent_ring_push(struct vevent_ring *ring,
 }
 
 /**
- * vevent_ring_peek() - The record to be read next
+ * vevent_ring_peek() - Get the record to be read next
  * @ring: The ring
- * @lost: Room for a lost-events record, which may change in the ring
+ * @lost: Room for a copy of the lost-events record, which may change in the
+ *        ring
  * @len: Set to the length of the record in bytes
  *
- * Return: the record, NULL if there is none. It stays what it is until
- * vevent_ring_pop() is called with it, and there is no other reader until then.
+ * Return: the record, NULL if there is none. It does not change until it is
+ * passed to vevent_ring_pop(). Until then there must be no other reader.
  */
-static inline const struct iommu_vevent_header *
+static inline const struct iommufd_vevent_header *
 vevent_ring_peek(const struct vevent_ring *ring,
-		 struct iommu_vevent_header *lost, size_t *len)
+		 struct iommufd_vevent_header *lost, size_t *len)
 {
 	if (ring->num) {
 		*len = vevent_ring_entry_len(ring);
@@ -115,16 +117,16 @@ vevent_ring_peek(const struct vevent_ring *ring,
 }
 
 /**
- * vevent_ring_pop() - A record has been read
+ * vevent_ring_pop() - Remove a record that has been read
  * @ring: The ring
  * @record: From vevent_ring_peek()
  *
- * Events may have come since. One that took the place of the lost-events record
- * has removed it, and if there is one again then it is about later events than
- * those that the reader knows of.
+ * Events may have been added in between. A new event removes the lost-events
+ * record. Another lost-events record is about later events than @record, and
+ * stays.
  */
 static inline void vevent_ring_pop(struct vevent_ring *ring,
-				   const struct iommu_vevent_header *record)
+				   const struct iommufd_vevent_header *record)
 {
 	if (record->flags & IOMMU_VEVENTQ_FLAG_LOST_EVENTS) {
 		if (ring->lost.sequence == record->sequence)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the ring behind a vEVENTQ. They read as user space does, from
- * the records alone, and what they compare with is a plain list.
+ * KUnit tests of the ring behind a vEVENTQ. They read records in the same way
+ * as user space, and compare them with a plain list.
  *
- * The loops here run many thousand times: they compare in plain code and tell
- * KUnit only about the first step that goes wrong.
+ * The loops run many thousand times. They compare in plain code and report only
+ * the first failure to KUnit.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
@@ -17,12 +17,12 @@
 #define GARBAGE	0xa5
 #define ROOM	16
 
-/* The smallest there is, and that of an SMMUv3 */
+/* The smallest payload, and the payload of an SMMUv3 */
 static const size_t payload_lens[] = {
 	sizeof(u32), sizeof(struct iommu_vevent_arm_smmuv3),
 };
 
-/* Behind the entries there is a guard, which must stay as it is */
+/* A guard follows the entries and must not change */
 static struct vevent_ring make_ring(struct kunit *test, u32 depth,
 				    size_t payload_len)
 {
@@ -46,7 +46,7 @@ static void expect_guard(struct kunit *test, const struct vevent_ring *ring)
 			  memchr_inv(ring->entries + len, GARBAGE, ROOM));
 }
 
-/* The payload of an event is made of its name */
+/* The name of an event determines its payload */
 static bool push(struct vevent_ring *ring, u32 name)
 {
 	u32 payload[sizeof(struct iommu_vevent_arm_smmuv3) / sizeof(u32)];
@@ -58,7 +58,7 @@ static bool push(struct vevent_ring *ring, u32 name)
 }
 
 static bool is_event(const struct vevent_ring *ring,
-		     const struct iommu_vevent_header *record, size_t len,
+		     const struct iommufd_vevent_header *record, size_t len,
 		     u32 sequence, u32 name)
 {
 	const u32 *payload = (const u32 *)(record + 1);
@@ -73,7 +73,7 @@ static bool is_event(const struct vevent_ring *ring,
 	return true;
 }
 
-static bool is_lost(const struct iommu_vevent_header *record, size_t len,
+static bool is_lost(const struct iommufd_vevent_header *record, size_t len,
 		    u32 sequence)
 {
 	return len == sizeof(*record) && record->flags == LOST &&
@@ -82,8 +82,8 @@ static bool is_lost(const struct iommu_vevent_header *record, size_t len,
 
 static bool read_event(struct vevent_ring *ring, u32 sequence, u32 name)
 {
-	const struct iommu_vevent_header *record;
-	struct iommu_vevent_header lost;
+	const struct iommufd_vevent_header *record;
+	struct iommufd_vevent_header lost;
 	size_t len;
 
 	record = vevent_ring_peek(ring, &lost, &len);
@@ -95,8 +95,8 @@ static bool read_event(struct vevent_ring *ring, u32 sequence, u32 name)
 
 static bool read_lost(struct vevent_ring *ring, u32 sequence)
 {
-	const struct iommu_vevent_header *record;
-	struct iommu_vevent_header lost;
+	const struct iommufd_vevent_header *record;
+	struct iommufd_vevent_header lost;
 	size_t len;
 
 	record = vevent_ring_peek(ring, &lost, &len);
@@ -108,13 +108,13 @@ static bool read_lost(struct vevent_ring *ring, u32 sequence)
 
 static bool nothing_to_read(struct vevent_ring *ring)
 {
-	struct iommu_vevent_header lost;
+	struct iommufd_vevent_header lost;
 	size_t len;
 
 	return vevent_ring_empty(ring) && !vevent_ring_peek(ring, &lost, &len);
 }
 
-/* The records are ABI: an SMMUv3 event of 40 bytes, a notice of 8 */
+/* The records are ABI: 40 bytes for an SMMUv3 event, 8 for lost events */
 static void test_layout(struct kunit *test)
 {
 	struct vevent_ring ring =
@@ -126,8 +126,8 @@ static void test_layout(struct kunit *test)
 		u32 sequence;
 		__le64 evt[4];
 	} want = { .flags = 0, .sequence = 0 };
-	const struct iommu_vevent_header *record;
-	struct iommu_vevent_header lost;
+	const struct iommufd_vevent_header *record;
+	struct iommufd_vevent_header lost;
 	size_t len;
 
 	memcpy(want.evt, evt, sizeof(evt));
@@ -151,7 +151,7 @@ static void test_layout(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, nothing_to_read(&ring));
 }
 
-/* Depth 2, events A B C D: what Documentation/userspace-api/iommufd.rst says */
+/* Depth 2, events A B C D: as in Documentation/userspace-api/iommufd.rst */
 static void test_overflow(struct kunit *test)
 {
 	struct vevent_ring ring = make_ring(test, 2, 32);
@@ -159,7 +159,7 @@ static void test_overflow(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, nothing_to_read(&ring));
 	KUNIT_EXPECT_TRUE(test, push(&ring, 'A'));
 	KUNIT_EXPECT_TRUE(test, push(&ring, 'B'));
-	/* One more record for the first event that is lost, none for others */
+	/* The first lost event adds a record, the others don't */
 	KUNIT_EXPECT_TRUE(test, push(&ring, 'C'));
 	KUNIT_EXPECT_FALSE(test, push(&ring, 'D'));
 
@@ -169,14 +169,14 @@ static void test_overflow(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, read_lost(&ring, 3));
 	KUNIT_EXPECT_TRUE(test, nothing_to_read(&ring));
 
-	/* After a complete drain the next event continues with its number */
+	/* After a complete drain the next event continues the sequence */
 	KUNIT_EXPECT_TRUE(test, push(&ring, 'E'));
 	KUNIT_EXPECT_TRUE(test, read_event(&ring, 4, 'E'));
 	KUNIT_EXPECT_TRUE(test, nothing_to_read(&ring));
 	expect_guard(test, &ring);
 }
 
-/* An event that is queued behind the lost-events record removes it */
+/* An event that is queued after the lost-events record removes it */
 static void test_overflow_then_room(struct kunit *test)
 {
 	struct vevent_ring ring = make_ring(test, 2, 32);
@@ -194,7 +194,7 @@ static void test_overflow_then_room(struct kunit *test)
 	expect_guard(test, &ring);
 }
 
-/* Lost on the way here: as if there were no room, whatever room there is */
+/* Events lost before the ring count as dropped, even if there is room */
 static void test_lost_before(struct kunit *test)
 {
 	struct vevent_ring ring = make_ring(test, 2, 32);
@@ -209,14 +209,14 @@ static void test_lost_before(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, read_event(&ring, 2, 'A'));
 	KUNIT_EXPECT_TRUE(test, push(&ring, 'B'));
 	KUNIT_EXPECT_TRUE(test, vevent_ring_push(&ring, NULL));
-	/* The gap before B tells */
+	/* The gap before B shows the loss */
 	KUNIT_EXPECT_TRUE(test, read_event(&ring, 4, 'B'));
 	KUNIT_EXPECT_TRUE(test, read_lost(&ring, 5));
 	KUNIT_EXPECT_TRUE(test, nothing_to_read(&ring));
 	expect_guard(test, &ring);
 }
 
-/* 0x7fffffff is followed by 0, for events and for the notice */
+/* 0x7fffffff is followed by 0, for events and for lost-events records */
 static void test_sequence_wraps(struct kunit *test)
 {
 	struct vevent_ring ring = make_ring(test, 3, 32);
@@ -244,12 +244,12 @@ static void test_sequence_wraps(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, nothing_to_read(&ring));
 }
 
-/* A reader that can't take a record finds the same again */
+/* A reader that can't take a record finds the same one again */
 static void test_peek_keeps(struct kunit *test)
 {
 	struct vevent_ring ring = make_ring(test, 1, 32);
-	const struct iommu_vevent_header *record;
-	struct iommu_vevent_header lost;
+	const struct iommufd_vevent_header *record;
+	struct iommufd_vevent_header lost;
 	size_t len;
 	int i;
 
@@ -270,12 +270,12 @@ static void test_peek_keeps(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, nothing_to_read(&ring));
 }
 
-/* Events come while a reader copies an event: it has that one, whole */
+/* Events that arrive while a reader copies an event do not change it */
 static void test_push_while_reading_event(struct kunit *test)
 {
 	struct vevent_ring ring = make_ring(test, 2, 32);
-	const struct iommu_vevent_header *record;
-	struct iommu_vevent_header lost;
+	const struct iommufd_vevent_header *record;
+	struct iommufd_vevent_header lost;
 	size_t len;
 	int i;
 
@@ -294,13 +294,13 @@ static void test_push_while_reading_event(struct kunit *test)
 }
 
 /*
- * Events come while a reader copies the lost-events record, before which there
- * is nothing left. What it has is true. It takes none away that it doesn't have.
+ * Events arrive while a reader copies the lost-events record, the only one
+ * left. The copy remains valid, and the reader removes no newer record.
  */
 static void test_push_while_reading_lost(struct kunit *test)
 {
-	const struct iommu_vevent_header *record;
-	struct iommu_vevent_header lost;
+	const struct iommufd_vevent_header *record;
+	struct iommufd_vevent_header lost;
 	int pushed, i;
 	size_t len;
 
@@ -326,7 +326,7 @@ static void test_push_while_reading_lost(struct kunit *test)
 	}
 }
 
-/* What the ring stands for: a list of records, the last maybe a notice */
+/* Model of the ring: a list of records, the last of them may be lost-events */
 #define MODEL_MAX	8
 
 struct model {
@@ -383,7 +383,7 @@ static void run_model(struct kunit *test, u32 depth, size_t payload_len,
 	u32 step;
 
 	prandom_seed_state(&rnd, depth * 1000 + payload_len + writes_of_256);
-	/* Comes past the wrap of the numbers */
+	/* Start shortly before the sequence numbers wrap */
 	ring.sequence = INT_MAX - 1000;
 	model.sequence = ring.sequence;
 	for (step = 0; step != 10000; step++) {

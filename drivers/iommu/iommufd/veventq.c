@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vEVENTQ objects: what a physical IOMMU has to tell to a guest about the
- * guest's own translations, by way of a file descriptor.
+ * vEVENTQ objects: events of a physical IOMMU about a guest's translations,
+ * read from a file descriptor.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -16,7 +16,7 @@
 
 #include "iommufd_private.h"
 
-/* 2^19, as many as fit into the event queue of an SMMUv3 */
+/* 2^19, the size of the largest event queue of an SMMUv3 */
 #define VEVENTQ_MAX_DEPTH	524288
 
 static struct iommufd_veventq *
@@ -33,9 +33,8 @@ iommufd_viommu_find_veventq(struct iommufd_viommu *viommu, u32 type)
 }
 
 /*
- * The driver's way here is iommu_viommu_report_event(), see there. What a guest
- * can cause as often as it likes costs the same each time: there is one copy
- * into memory that exists, and at most one wakeup.
+ * Drivers get here by iommu_viommu_report_event(). A guest can cause any number
+ * of events. Each costs one copy into existing memory and at most one wakeup.
  */
 static int iommufd_viommu_report_event(struct iommu_viommu *core, u32 type,
 				       const void *data, size_t len)
@@ -44,7 +43,7 @@ static int iommufd_viommu_report_event(struct iommu_viommu *core, u32 type,
 	struct iommufd_veventq *veventq;
 	int rc = 0;
 
-	/* Also keeps the vEVENTQ, see iommufd_veventq_destroy() */
+	/* This also keeps the vEVENTQ, see iommufd_veventq_destroy() */
 	spin_lock(&viommu->events_lock);
 	veventq = iommufd_viommu_find_veventq(viommu, type);
 	if (!veventq || !veventq->collecting)
@@ -59,7 +58,7 @@ static int iommufd_viommu_report_event(struct iommu_viommu *core, u32 type,
 }
 
 /**
- * iommufd_viommu_init_events() - Let a vIOMMU have event queues
+ * iommufd_viommu_init_events() - Prepare a vIOMMU for event queues
  * @viommu: A new vIOMMU
  */
 void iommufd_viommu_init_events(struct iommufd_viommu *viommu)
@@ -85,28 +84,28 @@ void iommufd_veventq_destroy(struct iommufd_object *obj)
 }
 
 /*
- * A record is copied from where it is and leaves the queue only then, so there
- * is nothing to put back if user memory can't be written. Nobody but a reader
- * takes records away, thus they stay in place without the spinlock.
+ * A record leaves the queue only after the copy, so there is nothing to put
+ * back if user memory can't be written. Only readers remove records. These stay
+ * in place without the spinlock.
  */
 static ssize_t iommufd_veventq_fops_read(struct file *filep, char __user *buf,
 					 size_t count, loff_t *ppos)
 {
 	struct iommufd_veventq *veventq = filep->private_data;
 	spinlock_t *events_lock = &veventq->viommu->events_lock;
-	const struct iommu_vevent_header *record;
-	struct iommu_vevent_header lost;
+	const struct iommufd_vevent_header *record;
+	struct iommufd_vevent_header lost;
 	size_t done = 0;
 	size_t len;
 	int rc = 0;
 
-	/* io_uring can give a position although the file can't be seeked */
+	/* io_uring can pass a position although the file is not seekable */
 	if (*ppos)
 		return -ESPIPE;
 	if (count < sizeof(*record))
 		return -EINVAL;
 
-	/* The copy of another reader may wait for its page for long */
+	/* The copy of another reader may wait long for its page */
 	if (mutex_lock_killable(&veventq->read_mutex))
 		return -EINTR;
 
@@ -163,7 +162,7 @@ static int iommufd_veventq_fops_release(struct inode *inode, struct file *filep)
 	return 0;
 }
 
-/* No position: nobody gives FMODE_LSEEK or FMODE_PREAD to an anonymous inode */
+/* There is no position: an anonymous inode has no FMODE_LSEEK or FMODE_PREAD */
 static const struct file_operations iommufd_veventq_fops = {
 	.owner		= THIS_MODULE,
 	.read		= iommufd_veventq_fops_read,
@@ -182,7 +181,7 @@ iommufd_viommu_vevent_type(struct iommufd_viommu *viommu, u32 type)
 	return NULL;
 }
 
-/* Keep the type for this vEVENTQ. It sees no event yet. */
+/* Reserve the type for this vEVENTQ. It gets no event yet. */
 static int iommufd_veventq_link(struct iommufd_veventq *veventq)
 {
 	struct iommufd_viommu *viommu = veventq->viommu;
@@ -198,10 +197,10 @@ static int iommufd_veventq_link(struct iommufd_veventq *veventq)
 }
 
 /*
- * All the memory that the queue will ever need, charged to who asks for it.
- * Later there would be nobody to charge: events are reported by the thread of
- * an interrupt, as fast as a guest can make them, and it can't wait for memory
- * either. What user space sizes must not fill the log when it can't be had.
+ * Allocate all memory that the queue will ever need, and charge it to the
+ * caller. Later there is no one to charge: an interrupt thread reports the
+ * events, as fast as a guest can cause them, and can't wait for memory. User
+ * space chooses the size, so a failure must not fill the log.
  */
 static int iommufd_veventq_alloc_ring(struct iommufd_veventq *veventq,
 				      u32 depth, size_t payload_len)
@@ -269,7 +268,7 @@ int iommufd_veventq_alloc_ioctl(struct iommufd_ucmd *ucmd)
 		rc = PTR_ERR(filep);
 		goto out_abort;
 	}
-	/* Put by the release of the file, which an abort waits for */
+	/* Put by the file's release, which an abort waits for */
 	refcount_inc(&veventq->obj.users);
 	iommufd_ctx_get(veventq->ictx);
 	veventq->filep = filep;
@@ -286,7 +285,7 @@ int iommufd_veventq_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	if (rc)
 		goto out_put_fdno;
 
-	/* Only now, so that no event ends in a queue that is then aborted */
+	/* Last of all, so that an aborted queue has taken no event */
 	spin_lock(&viommu->events_lock);
 	veventq->collecting = true;
 	spin_unlock(&viommu->events_lock);

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of arm_smmu_choose_pgtable(): which page table an SMMU gets for
- * what was asked, or which error.
+ * KUnit tests of arm_smmu_choose_pgtable(): the page table that an SMMU gets
+ * for a request, or the error.
  *
- * The oracle here lists the six candidates, each with the sets of values that
- * it goes with, and takes the first that has all that was asked for. Page sizes
- * are literal numbers. Expectations hold for any page size and VA_BITS of the
- * kernel. Loops run some hundred thousand times: they compare in plain code and
- * tell KUnit only about the first input that goes wrong.
+ * The oracle lists the six candidates, each with its sets of possible values.
+ * It takes the first one that meets the whole request. Page sizes are literal
+ * numbers. Expectations hold for any page size and VA_BITS of the kernel. The
+ * loops run some hundred thousand times. They compare in plain code and report
+ * only the first failure to KUnit.
+ *
+ * The last test covers io-pgtable: which tables a cgroup is charged for.
  */
 #include <kunit/test.h>
+#include <linux/gfp.h>
+#include <linux/io-pgtable.h>
 #include <linux/iommufd.h>
 #include <linux/module.h>
 
@@ -24,14 +28,14 @@
 #define NEST_PARENT	IOMMU_HWPT_ALLOC_NEST_PARENT
 #define DIRTY		IOMMU_HWPT_ALLOC_DIRTY_TRACKING
 
-/* Page and block sizes of a granule, and the block that goes with 52 bits */
+/* Page and block sizes of each granule, and the block for 52-bit addresses */
 #define SIZES_4K	0x0000000040201000UL
 #define SIZES_16K	0x0000000002004000UL
 #define SIZES_64K	0x0000000020010000UL
 #define SIZE_4T		0x0000040000000000UL
 #define SIZES_ALL	(SIZES_4K | SIZES_16K | SIZES_64K)
 
-/* Column of a table with one column for each size of the CPU's pages */
+/* Column of a table that has one column per CPU page size */
 #define PAGE_COLUMN	((PAGE_SHIFT - 12) / 2)
 
 struct test_smmu {
@@ -41,7 +45,7 @@ struct test_smmu {
 	unsigned int oas;
 };
 
-/* Sets of small numbers; 0 stands for a choice that is left to the driver */
+/* Sets of small numbers; 0 leaves the choice to the driver */
 #define ONE(x)		BIT_ULL(x)
 #define RANGE(lo, hi)	GENMASK_ULL(hi, lo)
 
@@ -55,14 +59,14 @@ static unsigned int largest(u64 set)
 	return __fls(set);
 }
 
-/* What the architecture has, without what is for the driver to choose */
+/* Values of the architecture, without 0 */
 static const u64 arch_stages = ONE(1) | ONE(2);
 static const u64 arch_inputs = RANGE(16, 56);
 static const u64 arch_outputs = ONE(32) | ONE(36) | ONE(40) | ONE(42) |
 				ONE(44) | ONE(48) | ONE(52) | ONE(56);
 static const u64 arch_granules = ONE(12) | ONE(14) | ONE(16);
 
-/* Of the granules that go, the first in the column is taken by default */
+/* The default is the first granule in the column that is possible */
 static const unsigned int granule_order[3][3] = {
 	{ 12, 14, 16 },
 	{ 14, 12, 16 },
@@ -72,14 +76,14 @@ static const unsigned int granule_order[3][3] = {
 static const struct {
 	unsigned int shift;
 	unsigned long sizes;
-	unsigned int bits; /* that a descriptor can hold */
+	unsigned int bits; /* of a descriptor's address */
 } granules[] = {
 	{ 12, SIZES_4K, 48 },
 	{ 14, SIZES_16K, 48 },
 	{ 16, SIZES_64K, 52 },
 };
 
-/* What a stage needs of the SMMU for some flags; no SMMU has every bit */
+/* SMMU features that a stage needs for some flags; no SMMU has NEVER */
 #define NEVER		(~0U)
 
 static const struct {
@@ -95,7 +99,7 @@ static const struct {
 struct candidate {
 	unsigned int stage;
 	unsigned long sizes;
-	/* What can be asked for, and what it is if nothing is */
+	/* Values that can be asked for, and the default */
 	u64 stages;
 	u64 inputs;
 	u64 outputs;
@@ -109,7 +113,7 @@ struct candidate {
 static u64 allowed_inputs(const struct test_smmu *smmu, unsigned int stage,
 			  unsigned int bits)
 {
-	/* Less takes small translation tables */
+	/* Smaller sizes need small translation tables */
 	u64 inputs = RANGE(25, 52) & RANGE(0, bits);
 
 	if (stage == 2)
@@ -119,7 +123,7 @@ static u64 allowed_inputs(const struct test_smmu *smmu, unsigned int stage,
 	return inputs & RANGE(0, VA_BITS);
 }
 
-/* Those that @smmu has the granule for, in order of preference */
+/* List candidates whose granule @smmu has, in order of preference */
 static unsigned int list_candidates(struct candidate *list,
 				    const struct test_smmu *smmu)
 {
@@ -141,7 +145,7 @@ static unsigned int list_candidates(struct candidate *list,
 			c->input = largest(c->inputs);
 			c->outputs = arch_outputs & RANGE(0, bits) &
 				     RANGE(0, smmu->oas);
-			/* For stage 1 Linux has always taken the IPA's size */
+			/* Linux limits the output of stage 1 to the IPA size */
 			c->output = largest(arch_outputs & RANGE(0, bits) &
 					    RANGE(0, stage == 1 ? smmu->ias :
 								  smmu->oas));
@@ -175,7 +179,7 @@ static int expected(struct arm_smmu_pgtable *shape, const struct candidate *c,
 	for (; nr; nr--, c++) {
 		if (~smmu->features & needs[c->stage])
 			continue;
-		/* Larger than the CPU's pages, only the kernel can use it */
+		/* Only the kernel can use pages larger than the CPU's */
 		if (asks && c->granules == ONE(0))
 			continue;
 		if (!is_in(c->stages, want->stage) ||
@@ -188,9 +192,9 @@ static int expected(struct arm_smmu_pgtable *shape, const struct candidate *c,
 		shape->oas = want->output_bits ?: c->output;
 		room = c->inputs & ~ONE(0);
 		if (asks && c->stage == 2) {
-			/* No more comes in than goes out */
+			/* The input has no more bits than the output */
 			room &= RANGE(0, shape->oas);
-			/* A level 1 where the architecture has a level 2 */
+			/* io-pgtable starts at level 1 instead of 2 */
 			if (is_in(c->sizes, 14) && shape->oas <= 40)
 				room &= RANGE(0, 36);
 		}
@@ -213,7 +217,7 @@ static bool is_same(const struct arm_smmu_pgtable *a,
 	       a->pgsize_bitmap == b->pgsize_bitmap;
 }
 
-/* @priv of a test: an SMMU as the driver knows it */
+/* @priv of a test: the driver's view of an SMMU */
 static const struct arm_smmu_device *set_smmu(struct kunit *test,
 					      const struct test_smmu *from)
 {
@@ -226,7 +230,7 @@ static const struct arm_smmu_device *set_smmu(struct kunit *test,
 	return smmu;
 }
 
-/* The test ends with the first choice that is not what it should be */
+/* The test ends with the first wrong choice */
 static void expect(struct kunit *test, const struct arm_smmu_device *smmu,
 		   u32 flags, const struct iommu_hwpt_arm_smmuv3_pgtable *want,
 		   int want_ret, const struct arm_smmu_pgtable *shape)
@@ -260,7 +264,7 @@ static void expect(struct kunit *test, const struct arm_smmu_device *smmu,
 }
 
 /*
- * Against the oracle
+ * Comparison with the oracle
  */
 
 struct subject {
@@ -291,7 +295,7 @@ static void expect_choice(struct kunit *test, const struct subject *subject,
 	       &shape);
 }
 
-/* All that can be asked for, and the numbers around that */
+/* All values of all fields, and values out of range */
 static void test_all_fields(struct kunit *test)
 {
 	static const struct test_smmu smmu = {
@@ -313,7 +317,7 @@ static void test_all_fields(struct kunit *test)
 					expect_choice(test, &subject, 0, &want);
 }
 
-/* Some of these can't be; the code need not know */
+/* Some sets can't exist, but the code need not know */
 static const u32 feature_sets[] = {
 	0,
 	S1,
@@ -350,7 +354,7 @@ static struct test_smmu nth_smmu(unsigned int i)
 	i /= ARRAY_SIZE(size_sets);
 	smmu.oas = output_sizes[i % ARRAY_SIZE(output_sizes)];
 	i /= ARRAY_SIZE(output_sizes);
-	/* As the driver finds them in the registers, with AArch32 or without */
+	/* As read from the registers, with and without AArch32 */
 	smmu.ias = i ? max(smmu.oas, 40U) : smmu.oas;
 	if (smmu.oas == 52)
 		smmu.sizes |= SIZE_4T;
@@ -360,7 +364,7 @@ static struct test_smmu nth_smmu(unsigned int i)
 static const u32 known_outputs[] = { 0, 32, 36, 40, 42, 44, 48, 52, 56 };
 static const u32 known_granules[] = { 0, 12, 14, 16 };
 
-/* Each SMMU and each size, one size at a time */
+/* Each SMMU with each size, one size at a time */
 static void test_all_smmus(struct kunit *test)
 {
 	struct subject subject;
@@ -389,10 +393,10 @@ static void test_all_smmus(struct kunit *test)
 	}
 }
 
-/* Each SMMU with all flags and some of all well-formed requests */
+/* Each SMMU with all flags and a sample of the well-formed requests */
 static void test_all_flags(struct kunit *test)
 {
-	/* Has no divisor in common with the numbers of what is combined here */
+	/* Coprime to the sizes of all sets combined here */
 	const unsigned int step = 37;
 	const unsigned int nr_inputs = 42; /* 0 and 16 to 56 */
 	const unsigned int nr_wants = 3 * nr_inputs *
@@ -419,13 +423,13 @@ static void test_all_flags(struct kunit *test)
 				want.input_bits = rest ? 15 + rest : 0;
 				expect_choice(test, &subject, rule, &want);
 			}
-			/* Others the next time */
+			/* Take other requests the next time */
 			n -= nr_wants;
 		}
 	}
 }
 
-/* Nothing to ask is zeros, or no data */
+/* Zeros and no data mean the same */
 static void test_no_data(struct kunit *test)
 {
 	static const struct iommu_hwpt_arm_smmuv3_pgtable zeros;
@@ -473,14 +477,14 @@ static void expect_error(struct kunit *test, const struct test_smmu *smmu,
 #define SHAPE(s, i, o, sizes) \
 	(&(struct arm_smmu_pgtable){ ARM_SMMU_DOMAIN_##s, i, o, sizes })
 
-/* Nobody asked for anything: what Linux chose before anybody could */
+/* Without a request: the same as before user space could make one */
 static void test_defaults(struct kunit *test)
 {
 	static const struct {
 		struct test_smmu smmu;
 		struct arm_smmu_pgtable shape;
 	} cases[] = {
-		/* Virtual machines, and large and small hardware */
+		/* Virtual machines, large and small hardware */
 		{ { S1, SIZES_4K, 44, 44 },
 		  { ARM_SMMU_DOMAIN_S1, 48, 44, SIZES_4K } },
 		{ { TYPICAL, SIZES_4K, 48, 48 },
@@ -495,7 +499,7 @@ static void test_defaults(struct kunit *test)
 		  { ARM_SMMU_DOMAIN_S1, 48, 48, SIZES_16K } },
 		{ { TYPICAL | VAX, SIZES_4K | SIZE_4T, 52, 52 },
 		  { ARM_SMMU_DOMAIN_S1, 48, 48, SIZES_4K } },
-		/* More IPA bits than physical ones */
+		/* More IPA bits than PA bits */
 		{ { S1 | S2, SIZES_4K, 40, 32 },
 		  { ARM_SMMU_DOMAIN_S1, 48, 40, SIZES_4K } },
 		{ { S2, SIZES_4K, 40, 32 },
@@ -520,12 +524,12 @@ static void test_defaults(struct kunit *test)
 	}
 }
 
-/* Pages like the CPU's, else smaller ones, else what there is */
+/* The CPU's page size first, then smaller ones, then larger ones */
 static void test_default_granule(struct kunit *test)
 {
 	static const struct {
 		unsigned long has;
-		unsigned long gets[3]; /* by size of the CPU's pages */
+		unsigned long gets[3]; /* by CPU page size */
 	} cases[] = {
 		{ SIZES_4K, { SIZES_4K, SIZES_4K, SIZES_4K } },
 		{ SIZES_16K, { SIZES_16K, SIZES_16K, SIZES_16K } },
@@ -534,9 +538,9 @@ static void test_default_granule(struct kunit *test)
 		{ SIZES_4K | SIZES_64K, { SIZES_4K, SIZES_4K, SIZES_64K } },
 		{ SIZES_16K | SIZES_64K, { SIZES_16K, SIZES_16K, SIZES_64K } },
 		{ SIZES_ALL, { SIZES_4K, SIZES_16K, SIZES_64K } },
-		/* No blocks but those that the SMMU has */
+		/* Only blocks that the SMMU has */
 		{ 0x0000000000201000, { 0x201000, 0x201000, 0x201000 } },
-		/* And none that don't go with the granule */
+		/* Only blocks of the granule */
 		{ ~0UL, { SIZES_4K, SIZES_16K, SIZES_64K } },
 		{ ~0x1000UL, { SIZES_16K, SIZES_16K, SIZES_64K } },
 		{ ~0x5000UL, { SIZES_64K, SIZES_64K, SIZES_64K } },
@@ -550,7 +554,7 @@ static void test_default_granule(struct kunit *test)
 
 		expect_shape(test, &smmu, 0, NULL,
 			     SHAPE(S1, va_bits, 44, gets));
-		/* Who asks is user space: nothing larger for it */
+		/* A request excludes granules larger than a page */
 		if (BIT(__ffs(gets)) <= PAGE_SIZE) {
 			expect_shape(test, &smmu, 0, WANT(.stage = 2),
 				     SHAPE(S2, 44, 44, gets));
@@ -566,14 +570,14 @@ static void test_default_granule(struct kunit *test)
 			     SHAPE(S1, va_bits, 44, gets));
 	}
 
-	/* No page size at all, or no granule */
+	/* No page size at all, or only blocks */
 	expect_error(test, &(struct test_smmu){ TYPICAL, 0, 44, 44 }, 0,
 		     -EOPNOTSUPP, WANT());
 	expect_error(test, &(struct test_smmu){ TYPICAL, 0x40200000, 44, 44 },
 		     0, -EOPNOTSUPP, WANT());
 }
 
-/* Granules that one can ask for; iommufd can't do with more than a page */
+/* Requested granules; iommufd can't use one larger than a page */
 static void test_granules(struct kunit *test)
 {
 	static const struct test_smmu all = { TYPICAL, SIZES_ALL, 44, 44 };
@@ -647,7 +651,7 @@ static void test_stages(struct kunit *test)
 		     WANT(.stage = 2));
 }
 
-/* A choice that is left to the driver is made so that the rest fits */
+/* The driver's choices make the rest of the request fit */
 static void test_choices_fit(struct kunit *test)
 {
 	static const struct test_smmu large = {
@@ -655,7 +659,7 @@ static void test_choices_fit(struct kunit *test)
 	};
 	static const struct test_smmu small = { TYPICAL, SIZES_4K, 40, 40 };
 
-	/* Only stage 2, by 64K pages, has so much room */
+	/* Only stage 2 with 64K pages has so many bits */
 	if (PAGE_SHIFT == 16) {
 		expect_shape(test, &large, 0, WANT(.input_bits = 52),
 			     SHAPE(S2, 52, 52, SIZES_64K | SIZE_4T));
@@ -669,7 +673,7 @@ static void test_choices_fit(struct kunit *test)
 	expect_error(test, &large, 0, -EOPNOTSUPP,
 		     WANT(.input_bits = 52, .granule_shift = 12));
 
-	/* Blocks of 4T are for output addresses of 52 bits */
+	/* Blocks of 4T need 52-bit output addresses */
 	if (PAGE_SHIFT == 16) {
 		expect_shape(test, &large, 0,
 			     WANT(.output_bits = 52, .stage = 2),
@@ -679,7 +683,7 @@ static void test_choices_fit(struct kunit *test)
 			     SHAPE(S2, 48, 48, SIZES_64K));
 	}
 
-	/* IPAs have no more bits than their output */
+	/* IPAs have no more bits than the output address */
 	expect_shape(test, &small, 0, WANT(.stage = 2, .output_bits = 36),
 		     SHAPE(S2, 36, 36, SIZES_4K));
 	expect_shape(test, &small, 0,
@@ -688,7 +692,7 @@ static void test_choices_fit(struct kunit *test)
 	expect_error(test, &small, 0, -EOPNOTSUPP,
 		     WANT(.stage = 2, .input_bits = 37, .output_bits = 36));
 
-	/* A block is smaller than the whole */
+	/* A block is smaller than the input range */
 	expect_shape(test, &small, 0, WANT(.stage = 2, .input_bits = 30),
 		     SHAPE(S2, 30, 40, 0x201000));
 	expect_shape(test, &small, 0, WANT(.stage = 2, .input_bits = 31),
@@ -696,7 +700,7 @@ static void test_choices_fit(struct kunit *test)
 	expect_shape(test, &small, 0, WANT(.stage = 1, .input_bits = 30),
 		     SHAPE(S1, 30, 40, 0x201000));
 
-	/* Stage 1 has more room for addresses than this stage 2 */
+	/* Stage 1 has more address bits than this stage 2 */
 	expect_error(test, &small, 0, -EOPNOTSUPP,
 		     WANT(.stage = 2, .input_bits = 41));
 	if (VA_BITS >= 41)
@@ -706,7 +710,7 @@ static void test_choices_fit(struct kunit *test)
 		     WANT(.stage = 1, .input_bits = VA_BITS + 1));
 }
 
-/* Where io-pgtable's start level is not the architecture's */
+/* The start level of io-pgtable differs from the architecture's */
 static void test_start_level(struct kunit *test)
 {
 	static const struct test_smmu small = { TYPICAL, SIZES_ALL, 40, 40 };
@@ -738,7 +742,7 @@ static void test_start_level(struct kunit *test)
 static void test_sizes(struct kunit *test)
 {
 	static const struct test_smmu smmu = { TYPICAL, SIZES_4K, 48, 48 };
-	/* By default stage 1 translates to more than that, 40 bits */
+	/* The default output of stage 1 is larger: 40 bits */
 	static const struct test_smmu aarch32 = { TYPICAL, SIZES_4K, 40, 36 };
 	u32 stage;
 
@@ -761,14 +765,14 @@ static void test_sizes(struct kunit *test)
 		expect_error(test, &aarch32, 0, -EOPNOTSUPP,
 			     WANT(.stage = stage, .output_bits = 40));
 	}
-	/* Its IPAs have 40 bits; a guest is shown what they turn into */
+	/* Its IPAs have 40 bits; a guest gets only the bits of the output */
 	expect_shape(test, &aarch32, NEST_PARENT, NULL,
 		     SHAPE(S2, 36, 36, SIZES_4K));
 	expect_error(test, &aarch32, 0, -EOPNOTSUPP,
 		     WANT(.stage = 2, .input_bits = 40));
 }
 
-/* Of what can't be, nothing is asked of the SMMU */
+/* Malformed requests: the features of the SMMU do not matter */
 static void test_malformed(struct kunit *test)
 {
 	static const struct test_smmu smmus[] = {
@@ -812,7 +816,7 @@ static void test_malformed(struct kunit *test)
 		}
 	}
 
-	/* The rest is well-formed, and impossible */
+	/* The rest of the request is well-formed, and not supported */
 	for (i = 0; i != ARRAY_SIZE(smmus); i++) {
 		expect_error(test, &smmus[i], NEST_PARENT, -EOPNOTSUPP,
 			     WANT(.stage = 1, .input_bits = 56,
@@ -832,7 +836,7 @@ static void test_malformed(struct kunit *test)
 	}
 }
 
-/* What they will mean one day is not known, nor what the rest means then */
+/* Unknown fields are refused before the rest is interpreted */
 static void test_unknown_fields(struct kunit *test)
 {
 	static const struct test_smmu smmu = { TYPICAL, SIZES_4K, 48, 48 };
@@ -854,7 +858,7 @@ static void test_unknown_fields(struct kunit *test)
 		     WANT(.flags = 1, .reserved = ~0U));
 }
 
-/* The choice goes to one place, and all of it does */
+/* The function writes all of @chosen, and nothing else */
 static void test_writes(struct kunit *test)
 {
 	static const struct test_smmu smmu = {
@@ -885,7 +889,7 @@ static void test_writes(struct kunit *test)
 			.input_bits = i / 16 ? 32 : 0,
 		};
 		old_want = want;
-		/* What was there before does not matter */
+		/* The previous content does not matter */
 		for (fill = 0; fill != 2; fill++) {
 			const u8 garbage = fill ? 0xa5 : 0;
 
@@ -907,6 +911,60 @@ static void test_writes(struct kunit *test)
 			KUNIT_EXPECT_TRUE(test, is_same(&shape[0], &shape[1]));
 		KUNIT_EXPECT_MEMEQ(test, &want, &old_want, sizeof(want));
 		KUNIT_EXPECT_MEMEQ(test, device, old_device, sizeof(*device));
+	}
+}
+
+/* The cookie points to the gfp flags of the last table */
+static void *test_alloc_table(void *cookie, size_t size, gfp_t gfp)
+{
+	*(gfp_t *)cookie = gfp;
+	return (void *)__get_free_pages(gfp | __GFP_ZERO, get_order(size));
+}
+
+static void test_free_table(void *cookie, void *pages, size_t size)
+{
+	free_pages((unsigned long)pages, get_order(size));
+}
+
+/* The configuration charges the top table, the map call the others */
+static void test_account(struct kunit *test)
+{
+	static const enum io_pgtable_fmt fmts[] = {
+		ARM_64_LPAE_S1, ARM_64_LPAE_S2
+	};
+	unsigned int i, account, map_account;
+	struct io_pgtable_ops *ops;
+	struct io_pgtable_cfg cfg;
+	size_t mapped;
+	gfp_t gfp;
+
+	for (i = 0; i != ARRAY_SIZE(fmts) * 4; i++) {
+		account = i & 1;
+		map_account = i >> 1 & 1;
+		cfg = (struct io_pgtable_cfg) {
+			.pgsize_bitmap	= PAGE_SIZE,
+			.ias		= 40,
+			.oas		= 40,
+			.coherent_walk	= true,
+			.account	= account,
+			.alloc		= test_alloc_table,
+			.free		= test_free_table,
+		};
+		gfp = 0;
+		ops = alloc_io_pgtable_ops(fmts[i / 4], &cfg, &gfp);
+		KUNIT_ASSERT_NOT_NULL(test, ops);
+		KUNIT_EXPECT_EQ(test, account, !!(gfp & __GFP_ACCOUNT));
+
+		gfp = 0;
+		KUNIT_EXPECT_EQ(test, 0,
+				ops->map_pages(ops, 0, 0, PAGE_SIZE, 1,
+					       IOMMU_READ | IOMMU_WRITE,
+					       map_account ? GFP_KERNEL_ACCOUNT :
+							     GFP_KERNEL,
+					       &mapped));
+		KUNIT_EXPECT_NE(test, 0, (__force u32)gfp);
+		KUNIT_EXPECT_EQ(test, map_account, !!(gfp & __GFP_ACCOUNT));
+		free_io_pgtable_ops(ops);
 	}
 }
 
@@ -932,6 +990,7 @@ static struct kunit_case arm_smmu_v3_pgtable_test_cases[] = {
 	KUNIT_CASE(test_malformed),
 	KUNIT_CASE(test_unknown_fields),
 	KUNIT_CASE(test_writes),
+	KUNIT_CASE(test_account),
 	{},
 };
 

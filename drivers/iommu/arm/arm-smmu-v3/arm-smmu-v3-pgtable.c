@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Choose the shape of a page table that the kernel owns: what was asked for, or
- * nothing. Pure: (request, features) to (shape | errno).
+ * Choose the geometry of a kernel-owned page table. Pure: (request, features)
+ * to (geometry | errno). A request is met as it is, or refused.
  *
- * Sections are those of Arm IHI 0070, the SMMUv3 architecture, where not said
- * otherwise.
+ * Section numbers refer to Arm IHI 0070, the SMMUv3 architecture, unless
+ * another document is named.
  */
 #include <linux/sizes.h>
 #include <kunit/visibility.h>
 
 #include "arm-smmu-v3-pgtable.h"
 
-/* All that the architecture has, with or without the features for it, 3.4 */
+/* Limits of the architecture, with all optional features, 3.4 */
 #define INPUT_BITS_MIN		16
 #define INPUT_BITS_MAX		56
 
-/* Below this, T0SZ needs small translation tables (IDR3.STT), 5.2 and 5.4 */
+/* Smaller sizes need small translation tables (IDR3.STT), 5.2 and 5.4 */
 #define INPUT_BITS_NO_STT	25
 
-/* What 4K and 16K pages can do without 52-bit descriptors (IDR5.DS), 3.4 */
+/* Limit of 4K and 16K pages without 52-bit descriptors (IDR5.DS), 3.4 */
 #define ADDR_BITS_NO_DS		48
 #define ADDR_BITS_64K		52
 
@@ -66,19 +66,19 @@ static bool can_do_stage(const struct arm_smmu_device *smmu, u32 flags,
 			 enum arm_smmu_domain_stage stage)
 {
 	if (stage == ARM_SMMU_DOMAIN_S1) {
-		/* What a guest's stage 1 is to sit on is stage 2 */
+		/* A nest parent is stage 2 */
 		return (smmu->features & ARM_SMMU_FEAT_TRANS_S1) &&
 		       !(flags & IOMMU_HWPT_ALLOC_NEST_PARENT);
 	}
 	if ((flags & IOMMU_HWPT_ALLOC_NEST_PARENT) &&
 	    !(smmu->features & ARM_SMMU_FEAT_NESTING))
 		return false;
-	/* Stage 2 has dirty bits in the architecture, not in io-pgtable */
+	/* The architecture has dirty state at stage 2, io-pgtable doesn't */
 	return (smmu->features & ARM_SMMU_FEAT_TRANS_S2) &&
 	       !(flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING);
 }
 
-/* What the kernel makes for itself is as it has always been */
+/* Domains that the kernel makes for itself keep their defaults */
 static bool is_for_user(u32 flags,
 			const struct iommu_hwpt_arm_smmuv3_pgtable *want)
 {
@@ -86,7 +86,7 @@ static bool is_for_user(u32 flags,
 	       want->granule_shift || (flags & IOMMU_HWPT_ALLOC_NEST_PARENT);
 }
 
-/* Fill in @ias, @oas and @pgsize_bitmap for a stage and a granule, if possible */
+/* Compute @ias, @oas and @pgsize_bitmap for a stage and granule, if they fit */
 static bool fit(struct arm_smmu_pgtable *chosen,
 		const struct arm_smmu_device *smmu, u32 flags,
 		const struct iommu_hwpt_arm_smmuv3_pgtable *want,
@@ -128,12 +128,12 @@ static bool fit(struct arm_smmu_pgtable *chosen,
 		oas = want->output_bits;
 	}
 	if (chosen->stage == ARM_SMMU_DOMAIN_S2 && is_for_user(flags, want)) {
-		/* An IPA has no more bits than what it turns into */
+		/* An IPA needs no more bits than the output address */
 		ias = min(ias, oas);
 		/*
-		 * Arm DDI 0487, D8.2: 16K pages at stage 2 start at level 2
-		 * where the output has no more than 40 bits. io-pgtable starts
-		 * at level 1 for more than this.
+		 * Arm DDI 0487, D8.2: with 16K pages and at most 40 bits of
+		 * output, stage 2 starts at level 2. Above 36 bits of input,
+		 * io-pgtable starts at level 1.
 		 */
 		if (granule_shift == 14 && oas <= 40)
 			ias = min(ias, 36U);
@@ -149,28 +149,28 @@ static bool fit(struct arm_smmu_pgtable *chosen,
 
 	chosen->ias = ias;
 	chosen->oas = oas;
-	/* A block is an entry of a table, that of the start level at most */
+	/* A block is smaller than the input range */
 	chosen->pgsize_bitmap = smmu->pgsize_bitmap & sizes & (BIT_ULL(ias) - 1);
 	return true;
 }
 
-/* The granules that are tried, the first that fits wins */
+/* Try the granules in order; the first that fits wins */
 static bool fit_granule(struct arm_smmu_pgtable *chosen,
 			const struct arm_smmu_device *smmu, u32 flags,
 			const struct iommu_hwpt_arm_smmuv3_pgtable *want)
 {
 	int shift;
 
-	/* iommufd maps what is contiguous by pages, not by more */
+	/* iommufd maps contiguous memory in pages, not in larger units */
 	if (want->granule_shift)
 		return want->granule_shift <= PAGE_SHIFT &&
 		       fit(chosen, smmu, flags, want, want->granule_shift);
 
-	/* That of the CPU, else smaller ones */
+	/* The CPU's page size first, then smaller ones */
 	for (shift = PAGE_SHIFT; shift >= 12; shift -= 2)
 		if (fit(chosen, smmu, flags, want, shift))
 			return true;
-	/* What there is may do for a domain of the kernel's */
+	/* A domain of the kernel may use larger pages than the CPU */
 	if (is_for_user(flags, want))
 		return false;
 	for (shift = PAGE_SHIFT + 2; shift <= 16; shift += 2)
@@ -180,23 +180,23 @@ static bool fit_granule(struct arm_smmu_pgtable *chosen,
 }
 
 /**
- * arm_smmu_choose_pgtable() - Choose the shape of a page table
- * @chosen: The shape, if there is one
- * @smmu: The SMMU that is to walk the table
- * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT for a stage 2 that a guest's stage 1 can
- *         sit on, IOMMU_HWPT_ALLOC_DIRTY_TRACKING
- * @want: What user space asks for; 0 in a field, or NULL, leaves the choice to
- *        the driver: stage 1 before stage 2, the granule of the CPU's pages if
- *        the SMMU has it, and the largest addresses.
+ * arm_smmu_choose_pgtable() - Choose the geometry of a page table
+ * @chosen: Filled in with the geometry on success
+ * @smmu: SMMU that walks the table
+ * @flags: IOMMU_HWPT_ALLOC_NEST_PARENT for a stage 2 below a guest's stage 1,
+ *         IOMMU_HWPT_ALLOC_DIRTY_TRACKING
+ * @want: Request of user space. If a field is 0, or @want is NULL, the driver
+ *        chooses: stage 1 before stage 2, the granule of the CPU's pages if the
+ *        SMMU has it, and the largest addresses.
  *
- * Where a choice was left it is made so that the rest fits. What was asked for
- * is never replaced by something else.
+ * The driver's choices make the rest of the request fit. A value in the request
+ * is never replaced by another one.
  *
  * Return: 0, or
  * * -EINVAL if the architecture has no such stage, size or granule
- * * -EOPNOTSUPP if flags or reserved fields are not 0, or this SMMU, the page
- *   table code or the kernel's page size can't do what was asked; in particular
- *   a nest parent at stage 1 and dirty tracking at stage 2
+ * * -EOPNOTSUPP if flags or reserved fields are not 0, or the request exceeds
+ *   this SMMU, the page table code or the kernel's page size. This includes a
+ *   nest parent at stage 1 and dirty tracking at stage 2.
  */
 int arm_smmu_choose_pgtable(struct arm_smmu_pgtable *chosen,
 			    const struct arm_smmu_device *smmu, u32 flags,

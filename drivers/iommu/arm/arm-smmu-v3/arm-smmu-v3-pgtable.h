@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The shape of a page table that the kernel owns.
+ * Geometry of a kernel-owned page table
  */
 #ifndef _ARM_SMMU_V3_PGTABLE_H
 #define _ARM_SMMU_V3_PGTABLE_H
@@ -10,11 +10,11 @@
 #include "arm-smmu-v3.h"
 
 /**
- * struct arm_smmu_pgtable - Shape of a page table that the kernel owns
+ * struct arm_smmu_pgtable - Geometry of a kernel-owned page table
  * @stage: Stage of translation
  * @ias: Size of the input address in bits
  * @oas: Size of the output address in bits
- * @pgsize_bitmap: Page and block sizes, all of one granule
+ * @pgsize_bitmap: Page and block sizes in bytes, all of one granule
  */
 struct arm_smmu_pgtable {
 	enum arm_smmu_domain_stage stage;

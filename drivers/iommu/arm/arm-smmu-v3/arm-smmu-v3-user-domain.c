@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Domains that user space asks for by parameters: the SMMUv3 side of
- * iommu_ops::alloc_user_domain.
+ * SMMUv3 side of iommu_ops::alloc_user_domain: domains described by parameters
  */
 #include <linux/iommu-user-domain.h>
 
@@ -23,8 +22,8 @@ static void arm_smmu_nested_ste(struct arm_smmu_ste *target,
 	struct arm_smmu_ste s2;
 
 	arm_smmu_make_s2_domain_ste(&s2, master, vsmmu->s2_parent, ats_enabled);
-	arm_smmu_make_user_ste(target, &s2, nested->vste, vsmmu->tag.vmid,
-			       force_stalld);
+	arm_smmu_make_user_ste(target, &s2, nested->vste,
+			       vsmmu->tag.s2_cfg.vmid, force_stalld);
 }
 
 static int arm_smmu_attach_dev_nested(struct iommu_domain *domain,
@@ -43,22 +42,22 @@ static int arm_smmu_attach_dev_nested(struct iommu_domain *domain,
 
 	if (nested->vsmmu->smmu != master->smmu)
 		return -EINVAL;
-	/* The vSMMU was made for another device, which may have had CANWBS */
+	/* The vSMMU's first device may have had CANWBS, unlike this one */
 	if (!arm_smmu_master_forces_coherency(master))
 		return -EINVAL;
-	/* PASIDs of the kernel's live in a CD table of the kernel's */
+	/* Kernel PASIDs need a kernel-owned CD table */
 	if (arm_smmu_ssids_in_use(&master->cd_table))
 		return -EBUSY;
 	/*
-	 * Without a virtual StreamID its CDs could never be invalidated. What
-	 * is attached may outlive its vDEVICE, though, and the core comes back
-	 * to it, the group's domain still, where it fails to attach another. A
-	 * device that joins the group meanwhile is let in as well: refused, it
-	 * would be without a group, and be anybody's.
+	 * Without a virtual StreamID the guest could not invalidate its CDs.
+	 * The group's current domain is exempt. It may outlive the vDEVICE, and
+	 * the core returns to it if attaching another domain fails. A device
+	 * that joins the group later is exempt as well: an error would leave it
+	 * without a group and free for any other user.
 	 */
 	if (arm_smmu_vste_config(nested->vste) == STRTAB_STE_0_CFG_S1_TRANS &&
 	    iommu_get_domain_for_dev(dev) != domain &&
-	    !iommu_viommu_has_dev(&nested->vsmmu->core, dev))
+	    !arm_vsmmu_has_master(nested->vsmmu, master))
 		return -ENOENT;
 
 	mutex_lock(&arm_smmu_asid_lock);
@@ -93,11 +92,17 @@ arm_smmu_alloc_nested(struct arm_smmu_master *master,
 	__le64 vste[2];
 	int ret;
 
-	if (params->flags)
+	switch (params->flags) {
+	case 0:
+		break;
+	case IOMMU_HWPT_FAULT_ID_VALID:
+		/* Without stall a fault ends before user space can answer */
+		if (arm_smmu_master_iopf_supported(master))
+			break;
+		fallthrough;
+	default:
 		return ERR_PTR(-EOPNOTSUPP);
-	/* Its faults would be over before anybody could answer them */
-	if (params->fault_queue && !arm_smmu_master_iopf_supported(master))
-		return ERR_PTR(-EOPNOTSUPP);
+	}
 
 	ret = iommu_user_domain_data(&user, params, IOMMU_HWPT_DATA_ARM_SMMUV3,
 				     ste);
@@ -128,17 +133,18 @@ arm_smmu_alloc_nested(struct arm_smmu_master *master,
 /**
  * arm_smmu_alloc_user_domain() - iommu_ops::alloc_user_domain of SMMUv3
  * @dev: Device whose SMMU is to use the domain
- * @params: What the domain has to be
+ * @params: Description of the domain
  *
  * Return: the domain, or
- * * -EOPNOTSUPP if the SMMU or the driver can't do what was asked. In
- *   particular a nest parent is stage 2 on an SMMU that nests, or nothing; a
- *   nested domain needs a vIOMMU, and with a fault queue a device that can
- *   stall; dirty tracking is that of stage 1. See arm_smmu_choose_pgtable()
- *   for what a page table can be.
- * * -EINVAL, -E2BIG for malformed data, see iommu_user_domain_data() and
+ * * -EOPNOTSUPP if the SMMU or the driver does not support the request. A nest
+ *   parent is stage 2, and needs an SMMU that nests. A nested domain needs a
+ *   vIOMMU, and for a fault queue a device that can stall. Dirty tracking needs
+ *   stage 1. An output size in the request must cover all memory. See
+ *   arm_smmu_choose_pgtable() for the page table.
+ * * -EINVAL or -E2BIG for malformed data, see iommu_user_domain_data() and
  *   arm_smmu_choose_pgtable()
- * * -EIO if a vSTE is not acceptable
+ * * -EIO if the vSTE is not acceptable, see arm_smmu_check_vste()
+ * * -EBUSY if no ASID is left for stage 1
  * * -ENOMEM
  */
 struct iommu_domain *
@@ -182,7 +188,7 @@ arm_smmu_alloc_user_domain(struct device *dev,
 		return ERR_PTR(-EOPNOTSUPP);
 	}
 
-	smmu_domain = arm_smmu_domain_alloc();
+	smmu_domain = arm_smmu_domain_alloc(true);
 	if (IS_ERR(smmu_domain))
 		return ERR_CAST(smmu_domain);
 	smmu_domain->domain.type = IOMMU_DOMAIN_UNMANAGED;
@@ -202,10 +208,11 @@ arm_smmu_alloc_user_domain(struct device *dev,
  * arm_smmu_hw_info() - iommu_ops::hw_info of SMMUv3
  * @dev: Device behind the SMMU
  * @length: Set to the length of the information in bytes
- * @type: Set to IOMMU_HW_INFO_TYPE_ARM_SMMUV3
+ * @type: Type that user space asks for: IOMMU_HW_INFO_TYPE_DEFAULT or
+ *        _ARM_SMMUV3. Set to IOMMU_HW_INFO_TYPE_ARM_SMMUV3.
  *
- * Return: struct iommu_hw_info_arm_smmuv3 for the caller to kfree(), or
- * -ENOMEM
+ * Return: struct iommu_hw_info_arm_smmuv3 for the caller to kfree(),
+ * -EOPNOTSUPP for another type, or -ENOMEM
  */
 void *arm_smmu_hw_info(struct device *dev, u32 *length, u32 *type)
 {
@@ -213,6 +220,10 @@ void *arm_smmu_hw_info(struct device *dev, u32 *length, u32 *type)
 	struct arm_smmu_device *smmu = master->smmu;
 	struct iommu_hw_info_arm_smmuv3 *info;
 	unsigned int i;
+
+	if (*type != IOMMU_HW_INFO_TYPE_DEFAULT &&
+	    *type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
+		return ERR_PTR(-EOPNOTSUPP);
 
 	info = kzalloc(sizeof(*info), GFP_KERNEL);
 	if (!info)

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From what user space asks for to the words that an SMMUv3 reads.
+ * Conversion between requests of user space and the words of an SMMUv3: STEs,
+ * commands, events and ID registers.
  *
- * Pure functions: no lock, no allocation, no access to the hardware. Nothing
- * else in the driver makes an STE or a command out of a guest's. Section
- * numbers are those of Arm IHI 0070.
+ * Pure functions: no lock, no allocation, no access to the hardware. No other
+ * code of the driver makes an STE or a command from guest data. Section numbers
+ * refer to Arm IHI 0070.
  */
 #include <kunit/visibility.h>
 
 #include "arm-smmu-v3-user.h"
 
-/* What a guest may say in the first two words of an STE, 5.2 */
+/* Fields that a guest may set in the first two words of an STE, 5.2 */
 #define VSTE_0_MASK                                                    \
 	(STRTAB_STE_0_V | STRTAB_STE_0_CFG | STRTAB_STE_0_S1FMT |      \
 	 STRTAB_STE_0_S1CTXPTR_MASK | STRTAB_STE_0_S1CDMAX)
@@ -20,17 +21,19 @@
 #define VSTE_1_MASK	(VSTE_1_S1_MASK | STRTAB_STE_1_EATS)
 
 /**
- * arm_smmu_check_vste() - Check a guest's STE
- * @vste: Its first two words
- * @checked: What is to be kept of them
+ * arm_smmu_check_vste() - Validate a guest's STE
+ * @vste: First two words of the vSTE
+ * @checked: Set to the words to keep
  *
- * An STE with V=0 has no other field, 5.2: nothing else in it is looked at, and
- * nothing is kept. S1ContextPtr, S1Fmt, S1CDMax and S1DSS are not checked: the
- * first is an IPA, and bad combinations make the SMMU report C_BAD_STE or
- * C_BAD_CD for this stream alone.
+ * An STE with V=0 has no other field, 5.2: both words are kept as 0.
+ * S1ContextPtr, S1Fmt, S1CDMax and S1DSS are not checked. The first is an IPA.
+ * For bad combinations the SMMU reports C_BAD_STE or C_BAD_CD on this stream
+ * alone.
  *
- * Return: 0, or -EIO if a bit outside of the fields that a guest may set is
- * set, Config is not abort, bypass or stage 1, or EATS is neither 0 nor 1.
+ * Return: 0, or -EIO if
+ * * a bit outside of the fields that a guest may set is set
+ * * Config is not abort, bypass or stage 1
+ * * EATS is neither 0 nor 1
  */
 int arm_smmu_check_vste(const __le64 *vste, __le64 *checked)
 {
@@ -54,7 +57,7 @@ int arm_smmu_check_vste(const __le64 *vste, __le64 *checked)
 	default:
 		return -EIO;
 	}
-	/* Split-stage ATS has the host translate for the guest: not offered */
+	/* Split-stage ATS needs the host to translate: not offered */
 	if (eats != STRTAB_STE_1_EATS_ABT && eats != STRTAB_STE_1_EATS_TRANS)
 		return -EIO;
 
@@ -65,7 +68,7 @@ int arm_smmu_check_vste(const __le64 *vste, __le64 *checked)
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_check_vste);
 
 /**
- * arm_smmu_vste_config() - What a checked vSTE does with the stream
+ * arm_smmu_vste_config() - Get the Config field of a checked vSTE
  * @vste: The vSTE
  *
  * Return: STRTAB_STE_0_CFG_ABORT, also for V=0, STRTAB_STE_0_CFG_BYPASS or
@@ -73,17 +76,17 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_check_vste);
  */
 unsigned int arm_smmu_vste_config(const __le64 *vste)
 {
-	/* That of V=0 was not kept, and 0 is abort */
+	/* A vSTE with V=0 is kept as 0: abort */
 	return FIELD_GET(STRTAB_STE_0_CFG, le64_to_cpu(vste[0]));
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_vste_config);
 
 /**
- * arm_smmu_vste_wants_ats() - Does a checked vSTE let the device use ATS?
+ * arm_smmu_vste_wants_ats() - Check if a checked vSTE lets the device use ATS
  * @vste: The vSTE
  *
  * A stream that aborts must not have translations in its ATC. With bypass the
- * guest has no say, the kernel's own policy holds.
+ * kernel's policy applies, and the guest's EATS is ignored.
  *
  * Return: true if ATS may be enabled where the device has it
  */
@@ -103,19 +106,23 @@ EXPORT_SYMBOL_IF_KUNIT(arm_smmu_vste_wants_ats);
 
 /**
  * arm_smmu_make_user_ste() - Compose the physical STE of a vSTE
- * @target: The STE made
- * @s2: Stage 2 only STE of the nest parent, with EATS as the kernel wants it
+ * @target: Filled in with the STE
+ * @s2: Stage-2-only STE of the nest parent, with EATS by the kernel's policy
  * @vste: Checked vSTE
  * @vmid: VMID of the vSMMU
- * @force_stalld: The SMMU could stall and nobody handles stalls of this domain
+ * @force_stalld: The SMMU can stall, but stalls of this domain have no handler
  *
- * With stage 1 the guest's fields take effect within stage 2 of the host, 3.3.2:
- * S1ContextPtr and all addresses behind it are IPAs. STRW stays 0, NS-EL1. MEV
- * lets the SMMU merge events, so that a guest can't flood the queue that it
- * shares with all others, 5.2.
+ * With stage 1 the guest's fields take effect within stage 2 of the host,
+ * 3.3.2: S1ContextPtr and all addresses behind it are IPAs. STRW stays 0,
+ * NS-EL1. MEV lets the SMMU merge events, so that a guest can't flood the
+ * shared event queue, 5.2.
  *
- * @force_stalld: a transaction that stalls waits for software, 3.12.2. Where
- * user space would never answer, the guest's leave to stall is taken away.
+ * Without S2FWB the host's stage 2 can't make the SMMU's own fetches coherent.
+ * The SMMU then fetches the guest's CDs with the host's attributes. The
+ * attributes of table walks are in the CDs, and remain the guest's choice.
+ *
+ * A stalled transaction waits for software, 3.12.2. With @force_stalld user
+ * space would never answer: S1STALLD is set.
  */
 void arm_smmu_make_user_ste(struct arm_smmu_ste *target,
 			    const struct arm_smmu_ste *s2, const __le64 *vste,
@@ -139,6 +146,16 @@ void arm_smmu_make_user_ste(struct arm_smmu_ste *target,
 		word1 |= STRTAB_STE_1_MEV |
 			 (s2_word1 & (STRTAB_STE_1_EATS | STRTAB_STE_1_SHCFG |
 				      STRTAB_STE_1_S2FWB));
+		if (!(s2_word1 & STRTAB_STE_1_S2FWB)) {
+			word1 &= ~(STRTAB_STE_1_S1CIR | STRTAB_STE_1_S1COR |
+				   STRTAB_STE_1_S1CSH);
+			word1 |= FIELD_PREP(STRTAB_STE_1_S1CIR,
+					    STRTAB_STE_1_S1C_CACHE_WBRA) |
+				 FIELD_PREP(STRTAB_STE_1_S1COR,
+					    STRTAB_STE_1_S1C_CACHE_WBRA) |
+				 FIELD_PREP(STRTAB_STE_1_S1CSH,
+					    ARM_SMMU_SH_ISH);
+		}
 		if (force_stalld)
 			word1 |= STRTAB_STE_1_S1STALLD;
 		target->data[0] = cpu_to_le64(word0);
@@ -158,13 +175,13 @@ static unsigned int ste_config(const struct arm_smmu_ste *ste)
 	return FIELD_GET(STRTAB_STE_0_CFG, le64_to_cpu(ste->data[0]));
 }
 
-/* EATS and MEV take part in no translation */
+/* EATS and MEV do not affect translation */
 #define STE_1_FREE_TO_CHANGE	cpu_to_le64(STRTAB_STE_1_EATS | STRTAB_STE_1_MEV)
 
 /*
- * Whether no single store leads from one STE to the other, so that the STE
- * writer would clear V in between. EATS and MEV can go first, but not while the
- * stage 2 or the VMID change, too.
+ * Report if the STE writer would clear V on the way, because no single store
+ * leads from one STE to the other. EATS and MEV can change first, unless stage
+ * 2 or the VMID changes, too.
  */
 static bool ste_needs_gap(const struct arm_smmu_ste *cur,
 			  const struct arm_smmu_ste *target)
@@ -190,27 +207,27 @@ static bool ste_needs_gap(const struct arm_smmu_ste *cur,
 }
 
 /**
- * arm_smmu_ste_step() - Next step on a way between two STEs without a gap
- * @cur: What the SMMU sees now
- * @target: What it shall see in the end
- * @step: Filled in with what to install before @target
+ * arm_smmu_ste_step() - Find the next step between two STEs without a gap
+ * @cur: STE that the SMMU sees now
+ * @target: STE to install in the end
+ * @step: Filled in with the STE to install before @target
  *
  * The STE writer is hitless if only one 64-bit word changes among the fields
- * that the SMMU looks at. Between a stage 2 only and a nested STE of the same
- * nest parent three do: Config and S1ContextPtr, EATS and MEV, and the VMID.
- * Each of them can change by itself:
+ * that the SMMU uses. Between a stage-2-only and a nested STE of the same nest
+ * parent, three words change: Config and S1ContextPtr, EATS and MEV, and the
+ * VMID. Each of them can change by itself:
  *
- * - EATS and MEV do not alter a translation. The driver has ATS off at the PCI
+ * - EATS and MEV do not affect translation. The driver has ATS off at the PCI
  *   function whenever EATS is 0 at either end.
- * - The VMID names TLB entries. It must change while there is no stage 1: with
- *   one, entries of this guest's ASIDs would be made under the VMID of another.
+ * - The VMID tags TLB entries, and must change while there is no stage 1.
+ *   Otherwise entries for this guest's ASIDs would get the VMID of another one.
  *
- * Two nested STEs can be too far apart for that, as nobody asked for the old
- * word 0 with the new word 1, and so is most of what is not of this nest parent.
- * What translates by stage 2 may be a guest's, also where the guest's STE is one
- * of bypass. Before it is then an STE that aborts, since that makes no event,
- * 5.2; one with V=0 makes C_BAD_STE, and the guest's STE is good. To ATS they
- * are the same.
+ * If words 0 and 1 of two nested STEs both change, no single-word store avoids
+ * an STE that neither side asked for. The same holds for most STEs outside of
+ * this nest parent. A stage-2-only STE may also be a guest's, with a bypass
+ * vSTE. The step is then an abort STE, which raises no event, 5.2. V=0 would
+ * raise C_BAD_STE although the guest's STE is valid. For ATS there is no
+ * difference.
  *
  * Call again with @step as @cur until it returns false. Both STEs may be any
  * that the driver makes.
@@ -231,7 +248,7 @@ bool arm_smmu_ste_step(const struct arm_smmu_ste *cur,
 	if (!(cur->data[0] & target->data[0] & cpu_to_le64(STRTAB_STE_0_V)))
 		return false;
 
-	/* Stage 2 of the same page table at both ends */
+	/* Both ends use stage 2 of the same page table */
 	same_s2 = (from & to & BIT(1)) &&
 		  !((cur->data[1] ^ target->data[1]) & s2_attrs) &&
 		  !((cur->data[2] ^ target->data[2]) & ~vmid) &&
@@ -246,7 +263,7 @@ bool arm_smmu_ste_step(const struct arm_smmu_ste *cur,
 			return false;
 	}
 
-	/* The same words for another VMID: one store, no step */
+	/* Only the VMID changes: one store, no step */
 	if (from == STRTAB_STE_0_CFG_NESTED && to == STRTAB_STE_0_CFG_NESTED &&
 	    cur->data[2] != target->data[2])
 		return false;
@@ -272,131 +289,258 @@ bool arm_smmu_ste_step(const struct arm_smmu_ste *cur,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_ste_step);
 
-#define CMD_TLBI_0_SCALE_DS	GENMASK_ULL(25, 20)
-
-/*
- * Fields of CMD_TLBI_NH_VA and CMD_TLBI_NH_VAA that say which range is meant,
- * 4.4.1. A reserved combination makes the command illegal.
+/**
+ * arm_smmu_user_cmd_has_sid() - Check if a guest's command names a stream
+ * @cmd: Command that arm_smmu_convert_user_cmds() has converted
+ *
+ * Return: true if bits [63:32] of its first word are a StreamID
  */
-static bool tlbi_range_is_valid(const struct arm_smmu_device *smmu,
-				const u64 *cmd)
+bool arm_smmu_user_cmd_has_sid(const u64 *cmd)
 {
-	unsigned int ttl = FIELD_GET(CMDQ_TLBI_1_TTL, cmd[1]);
-	unsigned int tg = FIELD_GET(CMDQ_TLBI_1_TG, cmd[1]);
-	bool is_range = (cmd[0] & (CMDQ_TLBI_0_NUM | CMD_TLBI_0_SCALE_DS)) ||
-			ttl;
-
-	switch (tg) {
-	case 0:
-		return !is_range;
-	case 1:
-		return is_range && (smmu->pgsize_bitmap & SZ_4K);
-	case 2:
-		/* 16K pages have blocks at level 1 only with DS */
-		if (ttl == 1 && !(smmu->features & ARM_SMMU_FEAT_DS))
-			return false;
-		return is_range && (smmu->pgsize_bitmap & SZ_16K);
+	switch (FIELD_GET(CMDQ_0_OP, cmd[0])) {
+	case CMDQ_OP_CFGI_CD:
+	case CMDQ_OP_CFGI_CD_ALL:
+	case CMDQ_OP_ATC_INV:
+		return true;
 	default:
-		return is_range && (smmu->pgsize_bitmap & SZ_64K);
+		return false;
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_user_cmd_has_sid);
+
+#define CMD_TLBI_0_SCALE_DS	GENMASK_ULL(25, 20)
+/* TG and TTL combined into an index */
+#define CMD_TLBI_1_TG_TTL	(CMDQ_TLBI_1_TG | CMDQ_TLBI_1_TTL)
+#define TG_TTL(tg, ttl)		((tg) << 2 | (ttl))
+
+static const u8 user_cmds[CMDQ_0_OP + 1] = {
+	[CMDQ_OP_TLBI_NSNH_ALL] = USER_CMD_TLBI_NSNH_ALL,
+	[CMDQ_OP_TLBI_NH_ALL] = USER_CMD_TLBI_NH_ALL,
+	[CMDQ_OP_TLBI_NH_ASID] = USER_CMD_TLBI_NH_ASID,
+	[CMDQ_OP_TLBI_NH_VA] = USER_CMD_TLBI_NH_VA,
+	[CMDQ_OP_TLBI_NH_VAA] = USER_CMD_TLBI_NH_VAA,
+	[CMDQ_OP_CFGI_CD] = USER_CMD_CFGI_CD,
+	[CMDQ_OP_CFGI_CD_ALL] = USER_CMD_CFGI_CD_ALL,
+	[CMDQ_OP_ATC_INV] = USER_CMD_ATC_INV,
+};
+
+/* Range fields of an invalidation by address, 4.4.1 */
+static void init_user_ranges(const struct arm_smmu_device *smmu,
+			     struct arm_smmu_user_cmds *legal)
+{
+	static const unsigned long granules[] = { SZ_4K, SZ_16K, SZ_64K };
+	unsigned int tg, ttl;
+
+	if (!(smmu->features & ARM_SMMU_FEAT_RANGE_INV))
+		return;
+	legal->range[0] = CMDQ_TLBI_0_NUM | CMDQ_TLBI_0_SCALE;
+	if (smmu->features & ARM_SMMU_FEAT_DS)
+		legal->range[0] |= CMD_TLBI_0_SCALE_DS;
+	legal->range[1] = CMDQ_TLBI_1_TTL | CMDQ_TLBI_1_TG;
+
+	for (tg = 1; tg <= ARRAY_SIZE(granules); tg++) {
+		if (!(smmu->pgsize_bitmap & granules[tg - 1]))
+			continue;
+		for (ttl = 0; ttl <= 3; ttl++) {
+			/* 16K pages have blocks at level 1 only with DS */
+			if (tg == 2 && ttl == 1 &&
+			    !(smmu->features & ARM_SMMU_FEAT_DS))
+				continue;
+			legal->tg_ttl[1] |= BIT(TG_TTL(tg, ttl));
+			if (ttl)
+				legal->tg_ttl[0] |= BIT(TG_TTL(tg, ttl));
+		}
 	}
 }
 
 /**
- * arm_smmu_convert_user_cmd() - Make a guest's command one for the real queue
- * @smmu: The SMMU: what it supports decides what is legal
- * @vmid: VMID of the vSMMU
- * @cmd: The two words of the command in CPU byte order, converted in place
- * @has_sid: On success, whether the command names a stream. The caller then
- *           replaces the guest's StreamID in CMDQ_CFGI_0_SID, bits [63:32] of
- *           word 0.
+ * arm_smmu_init_user_cmds() - Collect the commands that a guest may send
+ * @smmu: SMMU whose features decide which fields are legal
+ * @legal: Filled in
  *
- * The queue is shared by every device behind the SMMU, and stops at the first
- * illegal command, 4.1.3 and 7.1. So nothing may pass that might be one: each
- * opcode has a list of the fields it may have, less those of features that this
- * SMMU lacks. Addresses, ASIDs and SSIDs beyond what there is are legal, and
- * concern the guest alone.
- *
- * A guest's invalidation of all non-secure EL1 entries is one of all entries of
- * its VMID.
- *
- * Return: 0, or -EIO if the command is not for a guest or might be illegal
+ * Each opcode has a list of legal fields, without those of features that this
+ * SMMU lacks. Addresses, ASIDs and SSIDs out of range are legal, and affect the
+ * guest alone.
  */
-int arm_smmu_convert_user_cmd(const struct arm_smmu_device *smmu, u16 vmid,
-			      u64 *cmd, bool *has_sid)
+void arm_smmu_init_user_cmds(const struct arm_smmu_device *smmu,
+			     struct arm_smmu_user_cmds *legal)
 {
-	const bool ssids = smmu->ssid_bits;
+	u64 (*fields)[CMDQ_ENT_DWORDS] = legal->fields;
+	const u64 va = CMDQ_TLBI_1_LEAF | CMDQ_TLBI_1_VA_MASK;
 	u64 asid = CMDQ_TLBI_0_ASID;
-	u64 allowed0 = CMDQ_0_OP;
-	u64 allowed1 = 0;
+
+	memset(legal, 0, sizeof(*legal));
+	init_user_ranges(smmu, legal);
 
 	if (smmu->asid_bits < 16)
 		asid = FIELD_PREP(CMDQ_TLBI_0_ASID, GENMASK(7, 0));
 
-	*has_sid = false;
-	switch (FIELD_GET(CMDQ_0_OP, cmd[0])) {
-	case CMDQ_OP_TLBI_NSNH_ALL:
-		/* 4.4.4: has no operand. The VMID field is not one of its own */
-		break;
-	case CMDQ_OP_TLBI_NH_ALL:
-		allowed0 |= CMDQ_TLBI_0_VMID;
-		break;
-	case CMDQ_OP_TLBI_NH_ASID:
-		allowed0 |= CMDQ_TLBI_0_VMID | asid;
-		break;
-	case CMDQ_OP_TLBI_NH_VA:
-		allowed0 |= asid;
-		fallthrough;
-	case CMDQ_OP_TLBI_NH_VAA:
-		allowed0 |= CMDQ_TLBI_0_VMID;
-		allowed1 = CMDQ_TLBI_1_LEAF | CMDQ_TLBI_1_VA_MASK;
-		if (!(smmu->features & ARM_SMMU_FEAT_RANGE_INV))
-			break;
-		allowed0 |= CMDQ_TLBI_0_NUM | CMDQ_TLBI_0_SCALE;
-		if (smmu->features & ARM_SMMU_FEAT_DS)
-			allowed0 |= CMD_TLBI_0_SCALE_DS;
-		allowed1 |= CMDQ_TLBI_1_TTL | CMDQ_TLBI_1_TG;
-		if (!tlbi_range_is_valid(smmu, cmd))
-			return -EIO;
-		break;
-	case CMDQ_OP_ATC_INV:
-		if (!(smmu->features & ARM_SMMU_FEAT_ATS))
-			return -EIO;
-		allowed0 |= CMDQ_ATC_0_SID;
-		if (ssids)
-			allowed0 |= CMDQ_0_SSV | CMDQ_ATC_0_GLOBAL |
-				    CMDQ_ATC_0_SSID;
-		allowed1 = CMDQ_ATC_1_SIZE | CMDQ_ATC_1_ADDR_MASK;
-		if (FIELD_GET(CMDQ_ATC_1_SIZE, cmd[1]) > ATC_INV_SIZE_ALL)
-			return -EIO;
-		*has_sid = true;
-		break;
-	case CMDQ_OP_CFGI_CD:
-		if (ssids)
-			allowed0 |= CMDQ_CFGI_0_SSID;
-		allowed1 = CMDQ_CFGI_1_LEAF;
-		fallthrough;
-	case CMDQ_OP_CFGI_CD_ALL:
-		allowed0 |= CMDQ_CFGI_0_SID;
-		*has_sid = true;
-		break;
-	default:
-		return -EIO;
-	}
+	/* 4.4.4: NSNH_ALL has no operand, not even a VMID */
+	fields[USER_CMD_TLBI_NSNH_ALL][0] = CMDQ_0_OP;
+	fields[USER_CMD_TLBI_NH_ALL][0] = CMDQ_0_OP | CMDQ_TLBI_0_VMID;
+	fields[USER_CMD_TLBI_NH_ASID][0] = CMDQ_0_OP | CMDQ_TLBI_0_VMID | asid;
+	fields[USER_CMD_TLBI_NH_VA][0] = CMDQ_0_OP | CMDQ_TLBI_0_VMID | asid;
+	fields[USER_CMD_TLBI_NH_VA][1] = va;
+	fields[USER_CMD_TLBI_NH_VAA][0] = CMDQ_0_OP | CMDQ_TLBI_0_VMID;
+	fields[USER_CMD_TLBI_NH_VAA][1] = va;
 
-	if ((cmd[0] & ~allowed0) || (cmd[1] & ~allowed1))
-		return -EIO;
-	if (*has_sid)
-		return 0;
+	fields[USER_CMD_CFGI_CD][0] = CMDQ_0_OP | CMDQ_CFGI_0_SID;
+	fields[USER_CMD_CFGI_CD][1] = CMDQ_CFGI_1_LEAF;
+	fields[USER_CMD_CFGI_CD_ALL][0] = CMDQ_0_OP | CMDQ_CFGI_0_SID;
+	if (smmu->ssid_bits)
+		fields[USER_CMD_CFGI_CD][0] |= CMDQ_CFGI_0_SSID;
 
-	if (FIELD_GET(CMDQ_0_OP, cmd[0]) == CMDQ_OP_TLBI_NSNH_ALL)
+	if (!(smmu->features & ARM_SMMU_FEAT_ATS))
+		return;
+	fields[USER_CMD_ATC_INV][0] = CMDQ_0_OP | CMDQ_ATC_0_SID;
+	fields[USER_CMD_ATC_INV][1] = CMDQ_ATC_1_SIZE | CMDQ_ATC_1_ADDR_MASK;
+	if (smmu->ssid_bits)
+		fields[USER_CMD_ATC_INV][0] |= CMDQ_0_SSV | CMDQ_ATC_0_GLOBAL |
+					       CMDQ_ATC_0_SSID;
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_init_user_cmds);
+
+/*
+ * A reserved combination makes the command illegal: TG without a range, a range
+ * without TG, or a granule that the SMMU lacks.
+ */
+static bool user_range_is_legal(const struct arm_smmu_user_cmds *legal,
+				const u64 *fields, const u64 *cmd)
+{
+	bool counts = cmd[0] & (CMDQ_TLBI_0_NUM | CMD_TLBI_0_SCALE_DS);
+
+	if ((cmd[0] & ~(fields[0] | legal->range[0])) ||
+	    (cmd[1] & ~(fields[1] | legal->range[1])))
+		return false;
+	return legal->tg_ttl[counts] &
+	       BIT(FIELD_GET(CMD_TLBI_1_TG_TTL, cmd[1]));
+}
+
+/* Convert one command. Return its enum arm_smmu_user_cmd, or -EIO. */
+static int convert_user_cmd(const struct arm_smmu_user_cmds *legal, u16 vmid,
+			    u64 *cmd)
+{
+	const unsigned int op = user_cmds[FIELD_GET(CMDQ_0_OP, cmd[0])];
+	const u64 *fields = legal->fields[op];
+
+	if (op == USER_CMD_NONE)
+		return -EIO;
+	if (((cmd[0] & ~fields[0]) | (cmd[1] & ~fields[1])) &&
+	    (op > USER_CMD_TLBI_NH_VAA ||
+	     !user_range_is_legal(legal, fields, cmd)))
+		return -EIO;
+
+	if (op >= USER_CMD_TLBI_NSNH_ALL) {
+		if (op == USER_CMD_ATC_INV &&
+		    FIELD_GET(CMDQ_ATC_1_SIZE, cmd[1]) > ATC_INV_SIZE_ALL)
+			return -EIO;
+		if (op != USER_CMD_TLBI_NSNH_ALL)
+			return op;
 		cmd[0] = FIELD_PREP(CMDQ_0_OP, CMDQ_OP_TLBI_NH_ALL);
+	}
 	cmd[0] &= ~CMDQ_TLBI_0_VMID;
 	cmd[0] |= FIELD_PREP(CMDQ_TLBI_0_VMID, vmid);
+	return op;
+}
+
+/**
+ * arm_smmu_convert_user_cmds() - Validate and convert a guest's commands
+ * @legal: Commands that a guest may send to this SMMU
+ * @vmid: VMID of the vSMMU
+ * @cmds: Commands as the guest wrote them, converted in place
+ * @num: Number of commands, on return the number of converted ones
+ * @have_sids: Set to true if a converted command names a stream
+ *
+ * All devices behind the SMMU share the queue, which stops at the first illegal
+ * command, 4.1.3 and 7.1. Every command that might be illegal is refused.
+ *
+ * A guest's invalidation of all non-secure EL1 entries becomes one of all
+ * entries of its VMID. A command with a StreamID goes to
+ * arm_smmu_set_user_cmd_sid() next.
+ *
+ * The conversion stops before an ATC invalidation that follows another command.
+ * An ATC must not refill from a TLB before that is invalidated, 3.9.1.
+ *
+ * Return: 0, or -EIO if the command after the converted ones is not for a guest
+ * or might be illegal
+ */
+int arm_smmu_convert_user_cmds(const struct arm_smmu_user_cmds *legal, u16 vmid,
+			       u64 *cmds, u32 *num, bool *have_sids)
+{
+	const u32 end = *num;
+	u64 *cmd = cmds;
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i != end; i++, cmd += CMDQ_ENT_DWORDS) {
+		int op;
+
+		cmd[0] = le64_to_cpu((__force __le64)cmd[0]);
+		cmd[1] = le64_to_cpu((__force __le64)cmd[1]);
+		op = convert_user_cmd(legal, vmid, cmd);
+		if (op < 0) {
+			ret = op;
+			break;
+		}
+		if (op < USER_CMD_CFGI_CD)
+			continue;
+		if (op == USER_CMD_ATC_INV && i &&
+		    FIELD_GET(CMDQ_0_OP, cmd[-CMDQ_ENT_DWORDS]) !=
+			    CMDQ_OP_ATC_INV)
+			break;
+		*have_sids = true;
+	}
+	*num = i;
+	return ret;
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_convert_user_cmds);
+
+/**
+ * arm_smmu_set_user_cmd_sid() - Replace the guest's StreamID by the device's
+ * @cmd: Two words of a converted command that names a stream
+ * @sid: Physical StreamID of the device
+ * @ssid_bits: Width of the device's SubstreamIDs in bits, 0 for none
+ *
+ * An ATC invalidation with a PASID has a prefix, which a function without
+ * PASIDs may treat as malformed. SSV is cleared for such a function. The
+ * command then covers all ATC entries of the address, 4.5.1: at least those
+ * that the guest asked for.
+ *
+ * Return: 0, or -EIO if the device has no such SubstreamID
+ */
+int arm_smmu_set_user_cmd_sid(u64 *cmd, u32 sid, unsigned int ssid_bits)
+{
+	if (FIELD_GET(CMDQ_0_OP, cmd[0]) == CMDQ_OP_ATC_INV &&
+	    (cmd[0] & CMDQ_0_SSV)) {
+		if (!ssid_bits)
+			cmd[0] &= ~(CMDQ_0_SSV | CMDQ_ATC_0_GLOBAL |
+				    CMDQ_ATC_0_SSID);
+		else if (FIELD_GET(CMDQ_ATC_0_SSID, cmd[0]) >> ssid_bits)
+			return -EIO;
+	}
+	cmd[0] &= ~CMDQ_CFGI_0_SID;
+	cmd[0] |= FIELD_PREP(CMDQ_CFGI_0_SID, sid);
 	return 0;
 }
-EXPORT_SYMBOL_IF_KUNIT(arm_smmu_convert_user_cmd);
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_set_user_cmd_sid);
 
-/* Events of a translation, 7.3.13 to 7.3.16: those with Stall and S2 */
+/**
+ * arm_smmu_user_cmds_per_sync() - Bound the commands between two CMD_SYNCs
+ * @smmu: SMMU with its command queue
+ *
+ * Other users' commands wait behind a guest's, and time out after a second. A
+ * guest therefore takes only a small part of the queue.
+ *
+ * Return: the number of commands, a power of two, at most 1024 and an eighth of
+ * the queue
+ */
+unsigned int arm_smmu_user_cmds_per_sync(const struct arm_smmu_device *smmu)
+{
+	return min(1024U, (1U << smmu->cmdq.q.llq.max_n_shift) / 8);
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_user_cmds_per_sync);
+
+/* Translation faults, 7.3.13 to 7.3.16: the events with Stall and S2 */
 static bool evt_is_fault(const u64 *evt)
 {
 	switch (FIELD_GET(EVTQ_0_ID, evt[0])) {
@@ -411,17 +555,17 @@ static bool evt_is_fault(const u64 *evt)
 }
 
 /**
- * arm_smmu_evt_owner() - Who is to hear of an event?
- * @evt: The event record, 7.3, of a stream with a guest's stage 1. If it has
- *       stalled, nobody has taken it, and it is over.
+ * arm_smmu_evt_owner() - Find the recipient of an event
+ * @evt: Event record, 7.3, of a stream with a guest's stage 1. If the
+ *       transaction stalled, it had no handler and is terminated.
  *
- * A guest hears of what its own STE, CD and tables cause. An event of stage 2
- * has S2 set, also where it was met on a walk of stage 1: it holds an IPA that
- * the guest's SMMU would not know of, and says that the guest's stage 1 leads
- * to where there is no memory. The other events are about structures that are
- * the host's: the stream table itself, or fetches that only the host can mend.
+ * A guest gets the events that its own STE, CDs and tables cause. Stage 2
+ * events have S2 set, also if a walk of stage 1 caused them. Such an event
+ * holds an IPA that the guest's SMMU would not report. It means that the
+ * guest's stage 1 points outside of its memory. All other events concern the
+ * host: the stream table, or fetches that only the host can repair.
  *
- * Return: the owner
+ * Return: the recipient
  */
 enum arm_smmu_evt_owner arm_smmu_evt_owner(const u64 *evt)
 {
@@ -442,13 +586,13 @@ enum arm_smmu_evt_owner arm_smmu_evt_owner(const u64 *evt)
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_evt_owner);
 
 /**
- * arm_smmu_make_vevent() - Make a guest's event of the SMMU's
- * @vevent: The guest's
- * @evt: The SMMU's, in the CPU's byte order
- * @vsid: The StreamID by which the guest knows the device
+ * arm_smmu_make_vevent() - Convert an event for the guest
+ * @vevent: Filled in with the guest's event
+ * @evt: Event record of the SMMU, in the CPU's byte order
+ * @vsid: Virtual StreamID of the device
  *
- * A guest can't answer a stall. One that is told here is over, and looks as if
- * there had been none.
+ * A guest can't answer a stall. A stall that gets here is over, and is reported
+ * as if the transaction had not stalled.
  */
 void arm_smmu_make_vevent(struct iommu_vevent_arm_smmuv3 *vevent,
 			  const u64 *evt, u32 vsid)
@@ -465,9 +609,9 @@ void arm_smmu_make_vevent(struct iommu_vevent_arm_smmuv3 *vevent,
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_make_vevent);
 
 /**
- * arm_smmu_mask_hw_info() - Hide the features that the kernel does not use
- * @smmu: The SMMU, as the kernel sees it after errata and firmware
- * @info: With the registers as read, 6.3.1 to 6.3.6. Bits are cleared.
+ * arm_smmu_mask_hw_info() - Hide features that the kernel does not use
+ * @smmu: SMMU with the features that remain after errata and firmware
+ * @info: Registers as read, 6.3.1 to 6.3.6. Bits are cleared.
  */
 void arm_smmu_mask_hw_info(const struct arm_smmu_device *smmu,
 			   struct iommu_hw_info_arm_smmuv3 *info)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of what turns a guest's STE and commands into the SMMU's, and of
- * the way from one such STE to another.
+ * KUnit tests of the conversion of a guest's STE and commands, and of
+ * transitions between the resulting STEs.
  *
- * Masks and expected words are literal numbers, so that a wrong field macro of
- * the driver does not go unseen. The oracles here look at words, not at how the
- * driver gets there. Loops run up to a few million times: they compare in plain
- * code and tell KUnit only about the first input that goes wrong.
+ * Masks and expected words are literal numbers, in order to detect wrong field
+ * macros in the driver. The oracles look at words, not at the steps of the
+ * driver. The loops run up to a few million times. They compare in plain code
+ * and report only the first failure to KUnit.
  */
 #include <kunit/test.h>
 #include <linux/io-pgtable.h>
@@ -34,10 +34,10 @@
 #define S2VMID		0x000000000000ffffULL
 #define S2S		0x0200000000000000ULL
 
-/* What a guest may set in a vSTE */
+/* Fields that a guest may set in a vSTE */
 static const u64 vste_mask[2] = { 0xf80fffffffffffffULL, 0x00000000380000ffULL };
 
-/* Of these, what reaches the physical STE as it is */
+/* Fields of these that the physical STE takes over unchanged */
 #define VSTE_0_KEPT	0xf80ffffffffffff0ULL
 #define VSTE_1_KEPT	0x00000000080000ffULL
 
@@ -61,10 +61,10 @@ static unsigned int vste_eats(u64 word1)
 }
 
 /*
- * vSTE: what is accepted
+ * vSTE: accepted values
  */
 
-/* One vSTE; the test ends with the first one that is not treated as it should */
+/* Check one vSTE. The test ends with the first wrong result. */
 static void expect_vste(struct kunit *test, u64 word0, u64 word1)
 {
 	const struct test_vste in = vste(word0, word1);
@@ -114,7 +114,7 @@ static void test_vste_each_bit(struct kunit *test)
 	}
 }
 
-/* The same without the oracle: each bit that is not part of a choice */
+/* Without the oracle: each bit that is not part of an enumerated field */
 static void test_vste_mask(struct kunit *test)
 {
 	u64 accepted[2] = {};
@@ -169,7 +169,7 @@ static void test_vste_config_eats(struct kunit *test)
 	}
 }
 
-/* With V=0 the SMMU looks at nothing else, and nothing else is kept */
+/* With V=0 all other fields are ignored and dropped */
 static void test_vste_invalid(struct kunit *test)
 {
 	struct rnd_state rnd;
@@ -195,7 +195,7 @@ static void test_vste_invalid(struct kunit *test)
 			    prandom_u32_state(&rnd));
 }
 
-/* All that a guest can say, but for the pointer */
+/* All values of a guest's fields, except for the pointer */
 static void test_vste_sweep(struct kunit *test)
 {
 	u64 low, cdmax, byte, upper;
@@ -220,7 +220,7 @@ static void test_vste_random(struct kunit *test)
 		u64 word1 = (u64)prandom_u32_state(&rnd) << 32 |
 			    prandom_u32_state(&rnd);
 
-		/* Any word is nearly always refused: also one that is nearly right */
+		/* Most random words are refused: test nearly valid ones, too */
 		expect_vste(test, word0, word1);
 		word0 = (word0 & vste_mask[0]) | V;
 		word1 &= vste_mask[1];
@@ -237,14 +237,14 @@ static void test_vste_wants_ats(struct kunit *test)
 		unsigned int config;
 		bool wants_ats;
 	} cases[] = {
-		/* Nothing may be cached of a stream that aborts */
+		/* A stream that aborts must have nothing in its ATC */
 		{ V | CONFIG(ABORT), 0, ABORT, false },
 		{ V | CONFIG(ABORT), EATS_TRANS, ABORT, false },
 		{ 0, 0, ABORT, false },
 		{ 0, EATS_TRANS, ABORT, false },
 		{ CONFIG(BYPASS), 0, ABORT, false },
 		{ CONFIG(S1), EATS_TRANS, ABORT, false },
-		/* There is no stage 1 whose owner could have a say */
+		/* Without stage 1 the guest does not control ATS */
 		{ V | CONFIG(BYPASS), 0, BYPASS, true },
 		{ V | CONFIG(BYPASS), EATS_TRANS, BYPASS, true },
 		{ V | CONFIG(S1), 0, S1, false },
@@ -275,7 +275,7 @@ static void test_vste_wants_ats(struct kunit *test)
  * Composed STEs
  */
 
-/* What a nest parent, its SMMU and the master bring into the stage 2 STE */
+/* Input of a nest parent, its SMMU and the master to the stage 2 STE */
 struct test_s2 {
 	unsigned int table;
 	u16 vmid;
@@ -285,13 +285,13 @@ struct test_s2 {
 	bool stall;
 };
 
-/* Two page tables; S2TTB has bits [51:4] of what io-pgtable calls vttbr */
+/* Two page tables; S2TTB is bits [51:4] of io-pgtable's vttbr */
 static const u64 test_vttbr[2] = { 0xfff8123456789abfULL, 0x00000fedcba98000ULL };
 static const u64 test_s2ttb[2] = { 0x0008123456789ab0ULL, 0x00000fedcba98000ULL };
 
 static struct arm_smmu_ste make_s2(const struct test_s2 *s2)
 {
-	/* Large, and its features are all that is looked at */
+	/* Too large for the stack; only the features are used */
 	static struct arm_smmu_device smmu;
 	struct arm_smmu_master master = {
 		.smmu = &smmu,
@@ -320,14 +320,14 @@ static struct arm_smmu_ste make_s2(const struct test_s2 *s2)
 	return ste;
 }
 
-/* Words 1 to 3 of what any STE on this stage 2 has */
+/* Words 1 to 3 of any STE on this stage 2 */
 static struct arm_smmu_ste want_s2_part(const struct test_s2 *s2, u16 vmid)
 {
-	/* VTCR as given above, S2AA64, S2PTW, S2R */
+	/* VTCR as in make_s2(), S2AA64, S2PTW, S2R */
 	u64 word2 = 0x044d755800000000ULL | vmid;
 	u64 word1 = 0;
 
-	/* Walks are in the byte order of the kernel: S2ENDI */
+	/* S2ENDI: walks use the byte order of the kernel */
 	if (IS_ENABLED(CONFIG_CPU_BIG_ENDIAN))
 		word2 |= 0x0010000000000000ULL;
 	if (s2->stall)
@@ -359,6 +359,9 @@ static struct arm_smmu_ste want_nested(const struct test_s2 *s2, u64 word0,
 	struct arm_smmu_ste want = want_s2_part(s2, vmid);
 
 	want.data[0] = cpu_to_le64((word0 & VSTE_0_KEPT) | V | CONFIG(NESTED));
+	/* CDs are fetched write-back and inner shareable */
+	if (!s2->fwb)
+		word1 = (word1 & ~0xfcULL) | 0xd4;
 	want.data[1] |= cpu_to_le64((word1 & VSTE_1_KEPT) | MEV);
 	if (force_stalld)
 		want.data[1] |= cpu_to_le64(S1STALLD);
@@ -370,7 +373,7 @@ static struct arm_smmu_ste want_abort(void)
 	return (struct arm_smmu_ste){ { cpu_to_le64(V | CONFIG(ABORT)) } };
 }
 
-/* As the driver does it: check, keep, compose */
+/* Check, keep and compose, as the driver does */
 static struct arm_smmu_ste make_user(struct kunit *test,
 				     const struct arm_smmu_ste *s2, u64 word0,
 				     u64 word1, u16 vmid, bool force_stalld)
@@ -414,14 +417,14 @@ static struct test_s2 s2_variant(unsigned int i)
 		.fwb = i & 4,
 		.shcfg = i & 8,
 		.stall = i & 16,
-		/* That of the stage 2 attached directly: must not show */
+		/* VMID of the stage 2 when attached directly: must not show */
 		.vmid = 0x5a3c,
 	};
 }
 
 static const u16 test_vmids[] = { 0, 1, 0x00ff, 0x8000, 0xffff };
 
-/* What all the others build on */
+/* The basis of all other tests */
 static void test_s2_ste(struct kunit *test)
 {
 	unsigned int i;
@@ -436,8 +439,8 @@ static void test_s2_ste(struct kunit *test)
 }
 
 /*
- * All that a guest can say of stage 1. What the host adds is drawn from all of
- * its variants, in an order that has nothing to do with the guest's fields.
+ * All values of a guest's stage 1 fields. The host's part is drawn from all of
+ * its variants, independently of the guest's fields.
  */
 static void test_compose_nested_guest(struct kunit *test)
 {
@@ -461,7 +464,7 @@ static void test_compose_nested_guest(struct kunit *test)
 		/* S1Fmt, S1CDMax */
 		const u64 word0 = V | CONFIG(S1) | (n >> 10 & 3ULL) << 4 |
 				  pointers[n >> 17] | (n >> 12 & 31ULL) << 59;
-		/* S1DSS to S1CSH, S1STALLD, EATS which is not the guest's */
+		/* S1DSS to S1CSH, S1STALLD; the host replaces EATS */
 		const u64 word1 = (n >> 2 & 0xff) | (n & 3ULL) << 27;
 		const u32 host = n * 2654435769U;
 		const struct test_s2 s2 = s2_variant(host >> 27);
@@ -477,7 +480,7 @@ static void test_compose_nested_guest(struct kunit *test)
 
 #define NUM_HOST_VARIANTS (NUM_S2_VARIANTS * 2 * ARRAY_SIZE(test_vmids))
 
-/* Each stage 2 with all that the guest says in the word that both share */
+/* Each stage 2 with all values of a guest's fields in word 1 */
 static void test_compose_nested_host(struct kunit *test)
 {
 	const u64 word0 = V | CONFIG(S1) | 0x123456789a40ULL;
@@ -502,7 +505,7 @@ static void test_compose_nested_host(struct kunit *test)
 	}
 }
 
-/* Nothing of the guest is left but the choice of Config */
+/* Only Config depends on the guest */
 static void test_compose_bypass_abort(struct kunit *test)
 {
 	const struct arm_smmu_ste aborts = want_abort();
@@ -525,7 +528,7 @@ static void test_compose_bypass_abort(struct kunit *test)
 				    word1, vmid, force, &bypass);
 			expect_user(test, &s2_ste, V | CONFIG(ABORT) | word0,
 				    word1, vmid, force, &aborts);
-			/* V=0, with anything else */
+			/* V=0 with any other bits */
 			expect_user(test, &s2_ste, CONFIG(S1) | word0, ~word1,
 				    vmid, force, &aborts);
 		}
@@ -542,7 +545,7 @@ static void test_compose_bypass_abort(struct kunit *test)
  * between two syncs in any order.
  */
 
-/* Fields that the SMMU looks at with each Config */
+/* Fields that the SMMU uses with each Config */
 static const u64 used_abort[4] = { 0xf };
 static const u64 used_s2[4] = {
 	0xf, 0x0000300032080000ULL, 0x065fffff0000ffffULL,
@@ -564,7 +567,7 @@ static void expect_used(struct kunit *test, const struct arm_smmu_ste *ste,
 	for (i = 0; i != ARRAY_SIZE(used); i++) {
 		KUNIT_EXPECT_EQ_MSG(test, i < 4 ? want[i] : 0,
 				    le64_to_cpu(used[i]), "word %u", i);
-		/* The writer warns about bits set but not used */
+		/* The STE writer warns about bits that are set but not used */
 		KUNIT_EXPECT_EQ_MSG(test, 0,
 				    le64_to_cpu(ste->data[i] & ~used[i]),
 				    "word %u", i);
@@ -589,9 +592,9 @@ static void test_used_fields(struct kunit *test)
 struct test_writer {
 	struct arm_smmu_entry_writer writer;
 	struct kunit *test;
-	/* The two ends, without what is allowed to be of either of them */
+	/* Both ends: fields in use by the SMMU */
 	struct arm_smmu_ste old, new;
-	/* In the stream table now, and at the last sync */
+	/* The stream table entry now and at the last sync */
 	struct arm_smmu_ste ste, synced;
 	unsigned int num_syncs;
 	bool gap;
@@ -631,9 +634,9 @@ static bool aborts(const struct arm_smmu_ste *ste)
 }
 
 /*
- * EATS and MEV are not part of the translation, but must be as at one end.
- * Everything else must be all of the old STE or all of the new. Without stage 1
- * the VMID may already be, or still be, that of the other end.
+ * EATS and MEV do not affect translation, but must match one of the ends.
+ * Everything else must match the old STE or the new one as a whole. Without
+ * stage 1 the VMID may match either end.
  */
 static bool is_like(const struct arm_smmu_ste *seen,
 		    const struct arm_smmu_ste *end,
@@ -700,7 +703,7 @@ static void record_sync(struct arm_smmu_entry_writer *writer)
 		if (w->ste.data[i] != w->synced.data[i])
 			changed |= BIT(i);
 
-	/* Any of the stores since the last sync may have been seen or not */
+	/* The SMMU may have seen any of the stores since the last sync */
 	for (subset = changed;; subset = (subset - 1) & changed) {
 		struct arm_smmu_ste mix = w->synced;
 
@@ -742,7 +745,7 @@ struct test_result {
 	bool invalid;
 };
 
-/* As arm_smmu_write_ste() does, on memory that no SMMU looks at */
+/* Like arm_smmu_write_ste(), on memory that no SMMU uses */
 static struct test_result write_ste(struct kunit *test,
 				    const struct arm_smmu_ste *cur,
 				    const struct arm_smmu_ste *target)
@@ -753,7 +756,7 @@ static struct test_result write_ste(struct kunit *test,
 
 	memset(&step, GENMASK(7, 0), sizeof(step));
 	while (arm_smmu_ste_step(&w.ste, target, &step)) {
-		/* EATS and MEV, and the VMID: no third one before the target */
+		/* EATS and MEV, then the VMID: at most two steps */
 		if (++num_steps > 2)
 			KUNIT_FAIL_AND_ABORT(test,
 					     "no end: from %016llx %016llx %016llx to %016llx %016llx %016llx",
@@ -775,7 +778,7 @@ static struct test_result write_ste(struct kunit *test,
 	};
 }
 
-/* Whether without steps V would be 0 in between */
+/* Check if V would be 0 in between without steps */
 static bool is_invalid_between(struct kunit *test,
 			       const struct arm_smmu_ste *cur,
 			       const struct arm_smmu_ste *target)
@@ -787,11 +790,11 @@ static bool is_invalid_between(struct kunit *test,
 }
 
 /*
- * For two STEs on the same stage 2. Only between two nested ones is there a
- * difference that can't be taken apart: of S1ContextPtr and its like in word 0,
- * S1DSS and its like in word 1, and the VMID in word 2 one can change, by a
- * single store, but not two. Where the VMID changes, EATS counts too: there are
- * no steps, and two vSMMUs seldom have vSTEs that are alike.
+ * Expectation for two STEs on the same stage 2. Only two nested STEs can have a
+ * gap between them. A single store can change S1ContextPtr and others in word
+ * 0, or S1DSS and others in word 1, or the VMID in word 2, but not two of
+ * these. If the VMID changes, EATS counts as well. There are no steps in that
+ * case, since two vSMMUs seldom have equal vSTEs.
  */
 static bool gap_expected(const struct arm_smmu_ste *cur,
 			 const struct arm_smmu_ste *target)
@@ -820,7 +823,7 @@ static struct test_result expect_transition(struct kunit *test,
 				     word(cur, 1), word(cur, 2),
 				     word(target, 0), word(target, 1),
 				     word(target, 2));
-	/* An event for what the guest did not do wrong */
+	/* The guest's STE is valid and must not cause an event */
 	if (r.invalid && has_s2(target))
 		KUNIT_FAIL_AND_ABORT(test, "V=0 was seen before a guest's STE");
 	return r;
@@ -833,7 +836,7 @@ static struct test_result expect_transition(struct kunit *test,
 #define CDTAB_1		0x00000000aaaaa000ULL
 #define CDTAB_2		0x000f555555555540ULL
 
-/* STEs for the tests that name what they go through */
+/* STEs for tests of named transitions */
 enum test_ste_name {
 	HOST_S2,
 	A_ABORT,
@@ -880,36 +883,36 @@ static struct arm_smmu_ste make_named(struct kunit *test,
 }
 
 /*
- * What a guest and its VMM go through: the steps and syncs that each takes,
- * with EATS as it is, and with EATS changing.
+ * Usual transitions of a guest and its VMM: the number of steps and syncs, with
+ * EATS unchanged and with EATS changed.
  */
 static void test_hitless_named(struct kunit *test)
 {
 	static const struct {
 		enum test_ste_name from, to;
-		/* steps, syncs, and both with another EATS */
+		/* steps and syncs, with the same EATS and with another one */
 		unsigned int steps, syncs, eats_steps, eats_syncs;
 	} moves[] = {
-		/* MEV, VMID, word 1 that is not used yet, word 0 */
+		/* MEV, VMID, the still unused word 1, word 0 */
 		{ HOST_S2, A_CDTAB_1, 2, 4, 2, 4 },
 		{ HOST_S2, B_CDTAB_2, 2, 4, 2, 4 },
-		/* MEV, word 0, clean up, VMID */
+		/* MEV, word 0, cleanup, VMID */
 		{ A_CDTAB_1, HOST_S2, 2, 4, 2, 4 },
 		{ B_CDTAB_2, HOST_S2, 2, 4, 2, 4 },
-		/* The VMID alone */
+		/* Only the VMID */
 		{ HOST_S2, A_BYPASS, 0, 1, 1, 2 },
 		{ A_BYPASS, HOST_S2, 0, 1, 1, 2 },
 		{ A_BYPASS, B_BYPASS, 0, 1, 1, 2 },
-		/* One vSMMU, so one VMID */
+		/* One vSMMU: the VMID stays the same */
 		{ A_BYPASS, A_CDTAB_1, 1, 3, 1, 3 },
 		{ A_CDTAB_1, A_BYPASS, 1, 3, 1, 3 },
 		{ A_CDTAB_1, A_CDTAB_2, 0, 1, 1, 2 },
 		{ A_CDTAB_2, A_CDTAB_1, 0, 1, 1, 2 },
 		{ A_CDTAB_1, A_CDTAB_1_DSS, 0, 1, 1, 2 },
-		/* Two vSMMUs, but not stage 1 of both */
+		/* Two vSMMUs, but stage 1 at one end only */
 		{ A_BYPASS, B_CDTAB_1, 2, 4, 2, 4 },
 		{ B_CDTAB_1, A_BYPASS, 2, 4, 2, 4 },
-		/* An abort STE has nothing that could be in the way */
+		/* An abort STE uses no other word */
 		{ A_CDTAB_1, A_ABORT, 0, 2, 0, 2 },
 		{ A_ABORT, A_CDTAB_1, 0, 2, 0, 2 },
 		{ A_ABORT, B_CDTAB_1, 0, 2, 0, 2 },
@@ -942,12 +945,12 @@ static void test_hitless_named(struct kunit *test)
 	}
 }
 
-/* No way without a gap: stage 1 of one guest must not meet the VMID of another */
+/* A gap is needed: one guest's stage 1 must not have another guest's VMID */
 static void test_gap_named(struct kunit *test)
 {
 	static const struct {
 		enum test_ste_name from, to;
-		/* Whether a difference in EATS is one too many */
+		/* The gap is needed only if EATS differs */
 		bool only_with_eats;
 	} moves[] = {
 		{ A_CDTAB_1, B_CDTAB_2 },
@@ -956,7 +959,7 @@ static void test_gap_named(struct kunit *test)
 		{ A_CDTAB_1_DSS, B_CDTAB_1 },
 		{ B_CDTAB_1, A_CDTAB_1_DSS },
 		{ A_CDTAB_2_DSS, B_CDTAB_1 },
-		/* Word for word the same stage 1: one store changes the VMID */
+		/* Equal stage 1: one store changes the VMID */
 		{ A_CDTAB_1, B_CDTAB_1, true },
 		{ B_CDTAB_2, A_CDTAB_2, true },
 	};
@@ -983,8 +986,8 @@ static void test_gap_named(struct kunit *test)
 	}
 
 	/*
-	 * A guest that changes both words of its vSTE has a gap as well: it
-	 * asked for neither mix of the old and the new words.
+	 * A guest that changes both words of its vSTE has a gap, too. It asked
+	 * for neither mix of old and new words.
 	 */
 	for (ats = 0; ats != 4; ats++) {
 		const struct arm_smmu_ste from =
@@ -997,7 +1000,7 @@ static void test_gap_named(struct kunit *test)
 	}
 }
 
-/* Writing what is there already does not disturb the stream */
+/* Writing the same STE again does not disturb the stream */
 static void test_no_change(struct kunit *test)
 {
 	enum test_ste_name name;
@@ -1012,7 +1015,7 @@ static void test_no_change(struct kunit *test)
 	}
 }
 
-/* Differing in word 0, in word 1, in both */
+/* vSTEs that differ in word 0, in word 1, or in both */
 static const struct {
 	u64 word0, word1;
 } pair_vstes[] = {
@@ -1023,13 +1026,13 @@ static const struct {
 	{ V | CONFIG(S1) | CDTAB_1 | 0x5800000000000020ULL, 0xd6 },
 	{ V | CONFIG(S1) | CDTAB_1, 0xd5 },
 	{ V | CONFIG(S1) | CDTAB_2, S1STALLD | 0x01 },
-	/* Nothing at all in word 1, and nothing but Config in word 0 */
+	/* Word 1 is 0, word 0 has only V and Config */
 	{ V | CONFIG(S1), 0 },
 };
 
 #define NUM_PAIR_VSTES	ARRAY_SIZE(pair_vstes)
 
-/* Stage 2 alone and each vSTE of two vSMMUs, all of it with EATS 0 and 1 */
+/* Stage 2 only and each vSTE on two vSMMUs, with EATS 0 and 1 */
 #define NUM_PAIR_STES	(2 * (1 + 2 * NUM_PAIR_VSTES))
 
 static void test_all_pairs(struct kunit *test)
@@ -1040,7 +1043,7 @@ static void test_all_pairs(struct kunit *test)
 	stes = kunit_kcalloc(test, NUM_PAIR_STES, sizeof(*stes), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, stes);
 
-	/* S2TTB, S2FWB, SHCFG, S2S are the same at both ends */
+	/* S2TTB, S2FWB, SHCFG and S2S are equal at both ends */
 	for (variant = 0; variant != NUM_S2_VARIANTS; variant++) {
 		struct test_s2 s2 = s2_variant(variant);
 		unsigned int n = 0;
@@ -1106,13 +1109,13 @@ static void test_other_s2ttb(struct kunit *test)
 
 		KUNIT_EXPECT_EQ(test, arm_smmu_ste_step(&from, &to, &step),
 				!from_aborts && !to_aborts);
-		/* S2TTB and S2VMID are in two words */
+		/* S2TTB and S2VMID are in different words */
 		expect_transition(test, &from, &to,
 				  !from_aborts && !to_aborts);
 	}
 }
 
-/* One page table, but the walk or the faults are set up in another way */
+/* The same page table with other settings for walks or faults */
 static void test_other_s2_fields(struct kunit *test)
 {
 	static const u64 other2[] = {
@@ -1144,7 +1147,7 @@ static void test_other_s2_fields(struct kunit *test)
 	}
 }
 
-/* As the driver makes them without a user: 2 + 3 * 2 * 2 + 2 * 2 * 2 * 2 */
+/* STEs for kernel use: 2 + 3 * 2 * 2 + 2 * 2 * 2 * 2 */
 #define NUM_KERNEL_STES	30
 
 static unsigned int make_kernel_stes(struct arm_smmu_ste *stes)
@@ -1185,8 +1188,8 @@ static unsigned int make_kernel_stes(struct arm_smmu_ste *stes)
 }
 
 /*
- * What the driver did before there were user domains it does as before, but on
- * the way to a stage 2 the stream stops by an abort, where it did so by V=0.
+ * Transitions between STEs of the kernel are the same as without user domains,
+ * with one exception: on the way to a stage 2, an abort STE replaces V=0.
  */
 static void test_kernel_stes(struct kunit *test)
 {
@@ -1215,11 +1218,11 @@ static void test_kernel_stes(struct kunit *test)
 		r = write_ste(test, cur, target);
 		KUNIT_EXPECT_FALSE(test, has_s2(target) && r.invalid);
 	}
-	/* 12 of stage 1 to any of stage 2; 10 of 16 from stage 2 to stage 2 */
+	/* 12 of stage 1 to 16 of stage 2, 10 of 16 between those of stage 2 */
 	KUNIT_EXPECT_EQ(test, num_steps, 12 * 16 + 16 * 16 * 10 / 16);
 }
 
-/* From and to what is attached before and after a guest has the device */
+/* To and from STEs of the kernel, as before and after a guest has the device */
 static void test_kernel_to_user(struct kunit *test)
 {
 	struct arm_smmu_ste *stes, ste, step;
@@ -1251,7 +1254,7 @@ static void test_kernel_to_user(struct kunit *test)
 	}
 }
 
-/* V=0 at either end can't be stepped to or from */
+/* There are no steps from or to V=0 */
 static void test_invalid_ends(struct kunit *test)
 {
 	struct arm_smmu_ste invalid = {}, ste, step;
@@ -1285,11 +1288,11 @@ static struct arm_smmu_ste random_ste(struct kunit *test, struct rnd_state *rnd)
 	u64 word0 = (u64)prandom_u32_state(rnd) << 32 | prandom_u32_state(rnd);
 	u64 word1 = prandom_u32_state(rnd);
 
-	/* Often only one word differs between two of them, or none */
+	/* Two of them often differ in only one word, or in none */
 	word0 &= r & 0x20 ? VSTE_0_KEPT : 0x1000;
 	word1 &= r & 0x40 ? VSTE_1_KEPT : 0x1;
 	word0 |= configs[r >> 8 & 3];
-	/* Now and then V=0: an abort STE */
+	/* Some have V=0, which gives an abort STE */
 	if (r >> 10 & 7)
 		word0 |= V;
 	return make_user(test, &s2_ste, word0, word1,
@@ -1318,7 +1321,7 @@ static void test_random_pairs(struct kunit *test)
 		else
 			hitless++;
 	}
-	/* Neither of the two is rare, or the test is not worth much */
+	/* The test needs both cases often */
 	KUNIT_EXPECT_GT(test, gaps, 5000);
 	KUNIT_EXPECT_GT(test, hitless, 5000);
 }
@@ -1327,7 +1330,7 @@ static void test_random_pairs(struct kunit *test)
  * Commands
  */
 
-/* What the kernel believes of an SMMU, as far as commands go */
+/* Features of an SMMU that matter for commands */
 enum {
 	HAS_RIL = BIT(0),
 	HAS_DS = BIT(1),
@@ -1358,7 +1361,22 @@ static const struct arm_smmu_device *make_smmu(struct kunit *test,
 	return smmu;
 }
 
-/* Reserved values and combinations within fields that are allowed */
+/* Convert a single command */
+static int convert_cmd(const struct arm_smmu_device *smmu, u16 vmid, u64 *cmd)
+{
+	struct arm_smmu_user_cmds legal;
+	bool have_sids = false;
+	u32 num = 1;
+	int ret;
+
+	arm_smmu_init_user_cmds(smmu, &legal);
+	ret = arm_smmu_convert_user_cmds(&legal, vmid, cmd, &num, &have_sids);
+	if (!ret && (num != 1 || have_sids != arm_smmu_user_cmd_has_sid(cmd)))
+		return -EPROTO;
+	return ret;
+}
+
+/* Check for reserved values and combinations of the range fields */
 static bool want_range(unsigned int has, u64 word0, u64 word1)
 {
 	unsigned int num = word0 >> 12 & 0x1f;
@@ -1450,7 +1468,7 @@ static void expect_cmd(struct kunit *test, const struct arm_smmu_device *smmu,
 	case 0x05:
 	case 0x06:
 	case 0x40:
-		/* The SID is the caller's to replace */
+		/* The caller replaces the StreamID */
 		want_sid = true;
 		want_word0 = word0;
 		break;
@@ -1463,8 +1481,8 @@ static void expect_cmd(struct kunit *test, const struct arm_smmu_device *smmu,
 		break;
 	}
 
-	has_sid = !want_sid;
-	ret = arm_smmu_convert_user_cmd(smmu, vmid, cmd, &has_sid);
+	has_sid = arm_smmu_user_cmd_has_sid(cmd);
+	ret = convert_cmd(smmu, vmid, cmd);
 	if (ret != (want ? 0 : -EIO))
 		KUNIT_FAIL_AND_ABORT(test,
 				     "command %016llx %016llx, SMMU has %#x: %d",
@@ -1477,7 +1495,7 @@ static void expect_cmd(struct kunit *test, const struct arm_smmu_device *smmu,
 				     has_sid);
 }
 
-/* Nothing but the eight, and ATC_INV only where there is ATS */
+/* Only the eight opcodes are accepted, ATC_INV only with ATS */
 static void test_cmd_opcodes(struct kunit *test)
 {
 	unsigned int has, op, i;
@@ -1488,14 +1506,12 @@ static void test_cmd_opcodes(struct kunit *test)
 		for (op = 0; op != 256; op++) {
 			u64 cmd[2] = { op };
 			bool want = false;
-			bool has_sid;
 
 			for (i = 0; i != ARRAY_SIZE(guest_ops); i++)
 				want |= op == guest_ops[i];
 			if (op == 0x40)
 				want = has & HAS_ATS;
-			if (arm_smmu_convert_user_cmd(smmu, 7, cmd, &has_sid) !=
-			    (want ? 0 : -EIO))
+			if (convert_cmd(smmu, 7, cmd) != (want ? 0 : -EIO))
 				KUNIT_FAIL_AND_ABORT(test,
 						     "opcode %#x, SMMU has %#x",
 						     op, has);
@@ -1504,8 +1520,8 @@ static void test_cmd_opcodes(struct kunit *test)
 }
 
 /*
- * Each bit turned over in a command without operands, in one with all of them,
- * and, where ranges count, in ranges of each granule
+ * Flip each bit in a command without operands, in one with all of them, and in
+ * ranges of each granule.
  */
 static void test_cmd_each_bit(struct kunit *test)
 {
@@ -1545,14 +1561,14 @@ static void test_cmd_each_bit(struct kunit *test)
 }
 
 /*
- * The same without the oracle: the bits that can be set alone in a command that
- * has nothing else, for an SMMU with everything and one with nothing
+ * Without the oracle: bits that may be set alone in an otherwise empty command,
+ * for an SMMU with all features and one with none.
  */
 static void test_cmd_masks(struct kunit *test)
 {
 	static const struct {
 		u8 op;
-		/* Fields of ranges can't be set alone, with TG=0 */
+		/* Range fields can't be set alone, with TG=0 */
 		u64 all[2], none[2];
 	} cmds[] = {
 		{ 0x30, { 0, 0 }, { 0, 0 } },
@@ -1583,10 +1599,9 @@ static void test_cmd_masks(struct kunit *test)
 
 		for (bit = 8; bit != 128; bit++) {
 			u64 cmd[2] = { cmds[i].op };
-			bool has_sid;
 
 			cmd[bit / 64] |= BIT_ULL(bit % 64);
-			if (!arm_smmu_convert_user_cmd(smmu, 7, cmd, &has_sid))
+			if (!convert_cmd(smmu, 7, cmd))
 				accepted[bit / 64] |= BIT_ULL(bit % 64);
 		}
 		KUNIT_EXPECT_EQ_MSG(test, want[0], accepted[0],
@@ -1598,7 +1613,7 @@ static void test_cmd_masks(struct kunit *test)
 	}
 }
 
-/* NUM, SCALE, TTL and TG: everything that can be said */
+/* All values of NUM, SCALE, TTL and TG */
 static void test_cmd_ranges(struct kunit *test)
 {
 	unsigned int n;
@@ -1632,18 +1647,78 @@ static void test_cmd_atc_size(struct kunit *test)
 		for (size = 0; size != 64; size++) {
 			u64 cmd[2] = { 0x40, size };
 			bool want = (has & HAS_ATS) && size <= 52;
-			bool has_sid;
 
 			KUNIT_EXPECT_EQ_MSG(test, want ? 0 : -EIO,
-					    arm_smmu_convert_user_cmd(smmu, 7,
-								      cmd,
-								      &has_sid),
+					    convert_cmd(smmu, 7, cmd),
 					    "size %u, SMMU has %#x", size, has);
 		}
 	}
 }
 
-/* Any VMID that a guest writes, any that the kernel has chosen */
+/* SubstreamIDs in commands, for each width that a device may have */
+static void test_cmd_substreams(struct kunit *test)
+{
+	static const u64 words1[] = { 0, ~0ULL };
+	const u64 flags[] = { 0, 0x200, 0x800, 0xa00 };
+	unsigned int bits, i, j;
+
+	for (bits = 0; bits <= 20; bits++) {
+		for (i = 0; i != ARRAY_SIZE(flags); i++) {
+			for (j = 0; j != 41; j++) {
+				/* Each power of two, and its predecessor */
+				const u64 ssid = BIT(j / 2) - !(j & 1);
+				const u64 word0 = 0x5a5a5a5a00000040ULL |
+						  flags[i] | ssid << 12;
+				const bool ssv = flags[i] & 0x800;
+				const bool fits = !ssv || !bits ||
+						  ssid < BIT(bits);
+				u64 want = (word0 & 0xffffffffULL) |
+					   0x12345678ULL << 32;
+				u64 cmd[2] = { word0, words1[i & 1] };
+				int ret;
+
+				if (ssv && !bits)
+					want = 0x1234567800000040ULL;
+				ret = arm_smmu_set_user_cmd_sid(cmd, 0x12345678,
+								bits);
+				if (ret != (fits ? 0 : -EIO) ||
+				    (fits && cmd[0] != want) ||
+				    cmd[1] != words1[i & 1])
+					KUNIT_FAIL_AND_ABORT(test,
+							     "%u bits, command %016llx: %d, becomes %016llx",
+							     bits, word0, ret,
+							     cmd[0]);
+			}
+		}
+	}
+
+	/* In the other commands with a StreamID nothing else changes */
+	for (j = 0x05; j != 0x07; j++) {
+		u64 cmd[2] = { 0xa5a5a5a5fffff000ULL | j, 1 };
+
+		KUNIT_EXPECT_EQ(test, 0,
+				arm_smmu_set_user_cmd_sid(cmd, 0xfedcba98, 0));
+		KUNIT_EXPECT_EQ(test, 0xfedcba98fffff000ULL | j, cmd[0]);
+		KUNIT_EXPECT_EQ(test, 1ULL, cmd[1]);
+	}
+}
+
+/* At most 1024 commands, and at most an eighth of the queue */
+static void test_cmds_per_sync(struct kunit *test)
+{
+	struct arm_smmu_device *smmu = kunit_kzalloc(test, sizeof(*smmu),
+						     GFP_KERNEL);
+	unsigned int shift;
+
+	KUNIT_ASSERT_NOT_NULL(test, smmu);
+	for (shift = 7; shift != 20; shift++) {
+		smmu->cmdq.q.llq.max_n_shift = shift;
+		KUNIT_EXPECT_EQ(test, shift < 13 ? 1U << shift >> 3 : 1024,
+				arm_smmu_user_cmds_per_sync(smmu));
+	}
+}
+
+/* All VMIDs, of the guest and of the kernel */
 static void test_cmd_vmid(struct kunit *test)
 {
 	static const u8 ops[] = { 0x10, 0x11, 0x12, 0x13 };
@@ -1658,7 +1733,7 @@ static void test_cmd_vmid(struct kunit *test)
 				   0);
 			expect_cmd(test, smmu, has, vmid, ops[i], 0);
 		}
-		/* It becomes a command that has one, but has none itself */
+		/* NSNH_ALL has no VMID, but its conversion has one */
 		expect_cmd(test, smmu, has, vmid, 0x30, 0);
 		expect_cmd(test, smmu, has, ~vmid, 0x30 | vmid << 32, 0);
 	}
@@ -1680,7 +1755,7 @@ static void test_cmd_random(struct kunit *test)
 			    prandom_u32_state(&rnd);
 
 		expect_cmd(test, smmu, has, r, word0, word1);
-		/* Closer to what is accepted */
+		/* Closer to valid commands */
 		word0 &= r & BIT(16) ? 0xffffffff03f1f000ULL :
 				       0xfffffffffffffa00ULL;
 		if (r & BIT(17))
@@ -1697,10 +1772,10 @@ static void test_cmd_random(struct kunit *test)
 }
 
 /*
- * What user space is told
+ * Hardware information for user space
  */
 
-/* A feature that the kernel does not use, and the bits by which it shows */
+/* Register bits to hide if the kernel does not use the feature */
 static const struct {
 	u32 feature;
 	unsigned int idr;
@@ -1734,10 +1809,10 @@ static void expect_hw_info(struct kunit *test, u32 features,
 				     want->idr[5]);
 }
 
-/* Each set of features, with registers that have everything and HTTU as given */
+/* Each set of features, with all register bits set and each HTTU value */
 static void test_hw_info(struct kunit *test)
 {
-	/* What is left of HTTU: none, access flag, access flag and dirty state */
+	/* Remaining HTTU: none, access flag, access flag and dirty state */
 	static const struct {
 		u32 features;
 		u32 httu[3];
@@ -1768,7 +1843,7 @@ static void test_hw_info(struct kunit *test)
 					~hw_info_bits[k].bits;
 		}
 		expect_hw_info(test, features, &raw, &want);
-		/* Other features of the kernel have no part in it */
+		/* Other features of the kernel do not matter */
 		features |= ARM_SMMU_FEAT_2_LVL_STRTAB | ARM_SMMU_FEAT_STALLS |
 			    ARM_SMMU_FEAT_SVA | ARM_SMMU_FEAT_E2H |
 			    ARM_SMMU_FEAT_NESTING;
@@ -1776,7 +1851,7 @@ static void test_hw_info(struct kunit *test)
 	}
 }
 
-/* Bits only go away: what the SMMU lacks is not made up, whatever is enabled */
+/* Bits are only cleared, also for features that the kernel enables */
 static void test_hw_info_clears_only(struct kunit *test)
 {
 	struct iommu_hw_info_arm_smmuv3 raw = {};
@@ -1785,11 +1860,11 @@ static void test_hw_info_clears_only(struct kunit *test)
 
 	expect_hw_info(test, 0, &raw, &raw);
 	expect_hw_info(test, U32_MAX, &raw, &raw);
-	/* With all features each register reads as it is */
+	/* With all features the registers do not change */
 	memset(&raw, GENMASK(7, 0), sizeof(raw));
 	expect_hw_info(test, U32_MAX, &raw, &raw);
 
-	/* One bit of one register, without any feature */
+	/* A single bit of one register, without any feature */
 	for (n = 0; n != 32 * ARRAY_SIZE(raw.idr); n++) {
 		memset(&raw, 0, sizeof(raw));
 		raw.idr[n / 32] = BIT(n % 32);
@@ -1804,13 +1879,13 @@ static void test_hw_info_clears_only(struct kunit *test)
 
 static int arm_smmu_v3_user_test_init(struct kunit *test)
 {
-	/* Too large for a stack */
+	/* Too large for the stack */
 	test->priv = kunit_kzalloc(test, sizeof(struct arm_smmu_device),
 				   GFP_KERNEL);
 	return test->priv ? 0 : -ENOMEM;
 }
 
-/* Who hears of each event, by its number; bits that make a difference apart */
+/* The recipient of each event ID, for all values of Stall and S2 */
 static void test_evt_owner(struct kunit *test)
 {
 	static const u8 guests[] = {
@@ -1820,7 +1895,7 @@ static void test_evt_owner(struct kunit *test)
 
 	for (id = 0; id != 0x100; id++) {
 		bool is_guests = false;
-		/* The four faults have the fields Stall and S2, others don't */
+		/* Only the four translation faults have Stall and S2 */
 		bool is_fault = id >= 0x10 && id <= 0x13;
 
 		for (i = 0; i != ARRAY_SIZE(guests); i++)
@@ -1846,7 +1921,7 @@ static void test_evt_owner(struct kunit *test)
 	}
 }
 
-/* Of what is no fault all but the StreamID is as the SMMU has written it */
+/* If an event is no translation fault, only its StreamID changes */
 static void test_make_vevent(struct kunit *test)
 {
 	static const u32 vsids[] = { 0, 1, 0x1234, 0x80000000, ~0U };
@@ -1874,12 +1949,12 @@ static void test_make_vevent(struct kunit *test)
 	}
 }
 
-/* Stall is bit 31, STAG bits 15 to 0 of the second word of the four faults */
+/* Word 1 of the four faults: Stall is bit 31, STAG is bits 15 to 0 */
 static void test_make_vevent_stall(struct kunit *test)
 {
 	static const u64 words[] = {
 		~0ULL, 0x80000000ULL, 0x8000ffffULL, 0x8000000080001234ULL,
-		/* Did not stall: what the SMMU has in STAG is kept */
+		/* No stall: STAG is kept */
 		0xffffffff7fffffffULL, 0xffffULL, 0,
 	};
 	struct iommu_vevent_arm_smmuv3 vevent;
@@ -1936,6 +2011,8 @@ static struct kunit_case arm_smmu_v3_user_test_cases[] = {
 	KUNIT_CASE(test_cmd_masks),
 	KUNIT_CASE(test_cmd_ranges),
 	KUNIT_CASE(test_cmd_atc_size),
+	KUNIT_CASE(test_cmd_substreams),
+	KUNIT_CASE(test_cmds_per_sync),
 	KUNIT_CASE(test_cmd_vmid),
 	KUNIT_CASE(test_cmd_random),
 	KUNIT_CASE(test_evt_owner),

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vSMMU: what one guest has of a physical SMMUv3. Its VMID, its invalidations,
- * and what a change of stage 2 means to the stage 1 that sits on it.
+ * vSMMU: a guest's share of an SMMUv3. Forwards commands and events, and keeps
+ * the TLB right when stage 2 changes.
  */
+#include <kunit/visibility.h>
+#include <linux/pci.h>
 #include <linux/rculist.h>
 #include <linux/sched/signal.h>
 
@@ -11,45 +13,72 @@
 #define CREATE_TRACE_POINTS
 #include "arm_smmu_v3_trace.h"
 
-/* A change of stage 2 goes to all of its vSMMUs. One per guest SMMU is usual. */
+/* A change of stage 2 goes to all its vSMMUs; one per guest SMMU is usual */
 #define S2_MAX_VSMMUS		32
 
-/* Beyond this many, single page invalidations cost more than a refill */
-#define S2_MAX_TLBI_OPS		(1UL << (PAGE_SHIFT - 3))
+/* VMID that TLB entries of a nest parent may carry */
+struct s2_vmid {
+	struct arm_smmu_device *smmu;
+	u16 vmid;
+};
 
-static void s2_batch_add(struct arm_smmu_cmdq_batch *cmds, u8 opcode,
-			 const struct arm_smmu_s2_tag *tag)
+/*
+ * Collect the VMIDs, the nest parent's own one first. If a VMID is freed before
+ * the invalidation, that merely flushes entries of its next owner.
+ */
+static unsigned int s2_get_vmids(struct arm_smmu_domain *s2_parent,
+				 struct s2_vmid vmids[S2_MAX_VSMMUS + 1],
+				 unsigned int *num_own)
 {
-	struct arm_smmu_cmdq_ent cmd = {
-		.opcode = opcode,
-		.tlbi.vmid = tag->vmid,
-	};
+	const u16 own = READ_ONCE(s2_parent->s2_cfg.vmid);
+	struct arm_smmu_s2_tag *tag;
+	unsigned int num = 0;
+	u16 vmid;
 
-	arm_smmu_cmdq_batch_add(tag->smmu, cmds, &cmd);
+	if (own)
+		vmids[num++] = (struct s2_vmid){ s2_parent->smmu, own };
+	*num_own = num;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(tag, &s2_parent->s2_tags, elm) {
+		if (num == S2_MAX_VSMMUS + 1)
+			break;
+		vmid = READ_ONCE(tag->s2_cfg.vmid);
+		if (vmid)
+			vmids[num++] = (struct s2_vmid){ tag->smmu, vmid };
+	}
+	rcu_read_unlock();
+	return num;
 }
 
 /*
- * Issue one command for every VMID of the nest parent, and wait for them. An
- * SMMU has its own queue, so each change of SMMU ends a batch.
+ * Issue @what for each VMID, of the range unless @size is 0, and wait for
+ * completion. Each SMMU has its own queue: a change of SMMU ends a batch.
  */
-static void s2_inv_tags(struct arm_smmu_domain *s2_parent, u8 opcode)
+static noinline_for_stack
+void s2_inv(const struct s2_vmid *vmids, unsigned int num,
+	    const struct arm_smmu_cmdq_ent *what, unsigned long iova,
+	    size_t size, size_t granule, unsigned long pgsize_bitmap)
 {
-	struct arm_smmu_cmdq_ent first = { .opcode = opcode };
-	struct arm_smmu_device *smmu = NULL;
-	struct arm_smmu_cmdq_batch cmds;
-	struct arm_smmu_s2_tag *tag;
+	struct arm_smmu_cmdq_batch cmds __uninitialized;
+	unsigned int i;
 
-	list_for_each_entry_rcu(tag, &s2_parent->s2_tags, elm) {
-		if (tag->smmu != smmu) {
-			if (smmu)
-				arm_smmu_cmdq_batch_submit(smmu, &cmds);
-			smmu = tag->smmu;
-			arm_smmu_cmdq_batch_init(smmu, &cmds, &first);
-		}
-		s2_batch_add(&cmds, opcode, tag);
+	for (i = 0; i != num; i++) {
+		struct arm_smmu_device *smmu = vmids[i].smmu;
+		struct arm_smmu_cmdq_ent cmd = *what;
+
+		if (!i || vmids[i - 1].smmu != smmu)
+			arm_smmu_cmdq_batch_init(smmu, &cmds, &cmd);
+		cmd.tlbi.vmid = vmids[i].vmid;
+		if (size)
+			arm_smmu_cmdq_batch_add_range(smmu, &cmds, &cmd, iova,
+						      size, granule,
+						      pgsize_bitmap);
+		else
+			arm_smmu_cmdq_batch_add(smmu, &cmds, &cmd);
+		if (i + 1 == num || vmids[i + 1].smmu != smmu)
+			arm_smmu_cmdq_batch_submit(smmu, &cmds);
 	}
-	if (smmu)
-		arm_smmu_cmdq_batch_submit(smmu, &cmds);
 }
 
 /**
@@ -58,75 +87,71 @@ static void s2_inv_tags(struct arm_smmu_domain *s2_parent, u8 opcode)
  * @iova: First IPA whose translation changed
  * @size: Length of the range in bytes, 0 for all
  * @granule: Size in bytes of the entries that changed
- * @leaf: No table was freed, only its last level changed
+ * @leaf: Only the last level changed, no table was freed
  *
- * TLB entries that a guest's stage 1 led to are tagged with the VMID of its
- * vSMMU, and may combine both stages; those can't be found by IPA, 4.4.1 and
- * 16.2. Thus, in this order:
+ * TLB entries from a guest's stage 1 carry the VMID of its vSMMU, and may
+ * combine both stages. Combined entries can't be found by IPA, 4.4.1 and 16.2.
+ * Hence this order:
  *
- * 1. stage 2 entries by IPA under each VMID, completed. Later walks of stage 1
- *    can't pick up the old stage 2 any more.
- * 2. everything of stage 1 under the VMID of each vSMMU, completed.
- * 3. the ATCs of all devices: they hold translations of guest addresses.
+ * 1. Invalidate stage 2 entries by IPA for each VMID, and wait. Later walks of
+ *    stage 1 no longer use the old stage 2.
+ * 2. Invalidate all of stage 1 for the VMID of each vSMMU, and wait.
+ * 3. Invalidate the ATCs of all devices, which hold guest addresses.
  *
- * Where the whole VMID goes in the first step there is nothing left for the
- * second.
+ * If the first step invalidates whole VMIDs, the second is not needed. There
+ * are at most two CMD_SYNCs, and one for the ATCs, for any number of vSMMUs.
+ *
+ * An unmap can't fail in this kernel. If a CMD_SYNC fails, the driver logs it
+ * and the caller goes on, as with every other domain.
  */
 void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 			    unsigned long iova, size_t size, size_t granule,
 			    bool leaf)
 {
-	struct arm_smmu_device *smmu = s2_parent->smmu;
-	struct arm_smmu_cmdq_ent cmd = {
-		.tlbi.vmid = s2_parent->s2_cfg.vmid,
-		.tlbi.leaf = leaf,
-	};
-	struct arm_smmu_s2_tag *tag;
-	bool all = !size || (!(smmu->features & ARM_SMMU_FEAT_RANGE_INV) &&
-			     size / granule > S2_MAX_TLBI_OPS);
+	struct arm_smmu_cmdq_ent cmd = { .tlbi.leaf = leaf };
+	struct s2_vmid vmids[S2_MAX_VSMMUS + 1] __uninitialized;
+	unsigned int num, num_own;
 
 	/*
-	 * The page table was changed before the VMIDs are looked up. A vSMMU
-	 * that is not on the list by then has no entry from before the change:
-	 * its first STE is written later than it was added.
+	 * The page table was changed before the lookup of the VMIDs. A VMID
+	 * that is added later has no entry from before the change, as its first
+	 * STE is written later. See arm_smmu_attach_vmid().
 	 */
 	smp_mb();
-	rcu_read_lock();
-	if (all) {
+	num = s2_get_vmids(s2_parent, vmids, &num_own);
+	if (!num)
+		return;
+
+	if (!size || arm_smmu_too_many_tlbi_ops(s2_parent->smmu, size * num,
+						granule)) {
 		cmd.opcode = CMDQ_OP_TLBI_S12_VMALL;
-		arm_smmu_cmdq_issue_cmd_with_sync(smmu, &cmd);
-		s2_inv_tags(s2_parent, CMDQ_OP_TLBI_S12_VMALL);
+		s2_inv(vmids, num, &cmd, 0, 0, 0, 0);
 	} else {
 		cmd.opcode = CMDQ_OP_TLBI_S2_IPA;
-		__arm_smmu_tlb_inv_range(&cmd, iova, size, granule, s2_parent);
-		list_for_each_entry_rcu(tag, &s2_parent->s2_tags, elm) {
-			cmd = (struct arm_smmu_cmdq_ent){
-				.opcode = CMDQ_OP_TLBI_S2_IPA,
-				.tlbi.vmid = tag->vmid,
-				.tlbi.leaf = leaf,
-			};
-			__arm_smmu_tlb_inv_range(&cmd, iova, size, granule,
-						 s2_parent);
-		}
-		s2_inv_tags(s2_parent, CMDQ_OP_TLBI_NH_ALL);
+		s2_inv(vmids, num, &cmd, iova, size, granule,
+		       s2_parent->domain.pgsize_bitmap);
+		cmd = (struct arm_smmu_cmdq_ent){
+			.opcode = CMDQ_OP_TLBI_NH_ALL,
+		};
+		s2_inv(vmids + num_own, num - num_own, &cmd, 0, 0, 0, 0);
 	}
-	rcu_read_unlock();
 
-	/* By range would be by IPA, which no ATC knows */
+	/* ATCs hold guest addresses: the IPA range is of no use */
 	arm_smmu_atc_inv_domain(s2_parent, 0, 0);
 }
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_s2_parent_inv);
 
 /* Events */
 
 /**
- * arm_smmu_switch_vsmmu() - The master's STE is about to change
+ * arm_smmu_switch_vsmmu() - Redirect a master's events before its STE changes
  * @master: The master
- * @next: What is attached next
+ * @next: Domain to be attached
  *
- * From here on its events are for the guest that @next belongs to, if there is
- * one. Those of the old STE that are still on their way can't be told apart:
- * they go to the host rather than to the guest that loses the device, and to
- * the guest that gets it rather than its first ones to the host.
+ * From now on the master's events go to the guest that @next belongs to, if
+ * any. Unread events of the old STE are indistinguishable from new ones. On
+ * detach they go to the host instead of the old guest, on attach to the new
+ * guest.
  */
 void arm_smmu_switch_vsmmu(struct arm_smmu_master *master,
 			   struct iommu_domain *next)
@@ -136,6 +161,38 @@ void arm_smmu_switch_vsmmu(struct arm_smmu_master *master,
 				to_smmu_nested_domain(next)->vsmmu : NULL;
 	mutex_unlock(&master->smmu->streams_mutex);
 }
+
+/* Wait until the SMMU has taken all commands with a looked-up StreamID */
+static void arm_vsmmu_wait_for_sids(struct arm_smmu_vsmmu *vsmmu)
+{
+	down_write(&vsmmu->sids);
+	up_write(&vsmmu->sids);
+}
+
+/**
+ * arm_smmu_stop_user_atc_inv() - Stop a guest's ATC invalidations for a device
+ * @master: Master with ATS on, which the caller is about to turn off
+ *
+ * A function with ATS off need not answer an invalidation. From here on the
+ * guest's invalidations are ignored. Those in flight have completed on return,
+ * which takes no longer than one chunk of commands.
+ */
+void arm_smmu_stop_user_atc_inv(struct arm_smmu_master *master)
+{
+	struct iommu_vdevice *vdev;
+
+	/* This lock keeps the vDEVICE */
+	lockdep_assert_held(&arm_smmu_asid_lock);
+
+	/* Do not block events of other streams during the wait */
+	mutex_lock(&master->smmu->streams_mutex);
+	WRITE_ONCE(master->ats_settled, false);
+	vdev = master->vdev;
+	mutex_unlock(&master->smmu->streams_mutex);
+	if (vdev)
+		arm_vsmmu_wait_for_sids(to_vsmmu(vdev->viommu));
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_stop_user_atc_inv);
 
 static void arm_vsmmu_link_vdevice(struct iommu_vdevice *vdev)
 {
@@ -150,9 +207,33 @@ static void arm_vsmmu_unlink_vdevice(struct iommu_vdevice *vdev)
 {
 	struct arm_smmu_master *master = dev_iommu_priv_get(vdev->dev);
 
+	/* Keeps the vDEVICE for arm_smmu_stop_user_atc_inv() */
+	mutex_lock(&arm_smmu_asid_lock);
 	mutex_lock(&master->smmu->streams_mutex);
 	master->vdev = NULL;
 	mutex_unlock(&master->smmu->streams_mutex);
+	mutex_unlock(&arm_smmu_asid_lock);
+	arm_vsmmu_wait_for_sids(to_vsmmu(vdev->viommu));
+}
+
+static bool arm_vsmmu_is_of(const struct iommu_vdevice *vdev,
+			    const struct arm_smmu_vsmmu *vsmmu)
+{
+	return vdev && vdev->viommu == &vsmmu->core;
+}
+
+/**
+ * arm_vsmmu_has_master() - Report whether a master has a vDEVICE on a vSMMU
+ * @vsmmu: The vSMMU
+ * @master: The master
+ *
+ * Return: true if it has one at the time of the call
+ */
+bool arm_vsmmu_has_master(struct arm_smmu_vsmmu *vsmmu,
+			  struct arm_smmu_master *master)
+{
+	guard(mutex)(&master->smmu->streams_mutex);
+	return arm_vsmmu_is_of(master->vdev, vsmmu);
 }
 
 static int arm_vsmmu_report(struct arm_smmu_vsmmu *vsmmu,
@@ -160,7 +241,7 @@ static int arm_vsmmu_report(struct arm_smmu_vsmmu *vsmmu,
 {
 	struct iommu_vevent_arm_smmuv3 vevent;
 
-	if (!vdev || vdev->viommu != &vsmmu->core)
+	if (!arm_vsmmu_is_of(vdev, vsmmu))
 		return -ENOENT;
 	arm_smmu_make_vevent(&vevent, evt, vdev->virt_id);
 	return iommu_viommu_report_event(&vsmmu->core,
@@ -171,13 +252,13 @@ static int arm_vsmmu_report(struct arm_smmu_vsmmu *vsmmu,
 /**
  * arm_smmu_handle_user_evt() - Handle an event that may be a guest's
  * @smmu: The SMMU
- * @evt: The event record. If it has stalled, that is over.
+ * @evt: Event record. A stalled transaction is terminated by now.
  *
- * What nobody but the host can be told goes to the log, and a fault of stage 2
- * also to a tracepoint. Each stream has a limit of its own there, as a guest can
- * make as many events as it likes, and must not keep others' from being seen.
+ * Events that no guest receives go to the log, and faults of stage 2 also to a
+ * tracepoint. Each stream has its own rate limit. A guest can cause any number
+ * of events, and must not suppress the messages of other streams.
  *
- * Return: 0, or -EOPNOTSUPP if nothing of a vSMMU is attached to the stream
+ * Return: 0, or -EOPNOTSUPP if no domain of a vSMMU is attached to the stream
  */
 int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt)
 {
@@ -215,11 +296,11 @@ int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt)
 }
 
 /**
- * arm_smmu_user_evts_lost() - The event queue has overflowed, 7.4
+ * arm_smmu_user_evts_lost() - Handle an overflow of the event queue, 7.4
  * @smmu: The SMMU
  *
- * Nobody knows whose events are lost, so each guest is told of one for each of
- * its streams.
+ * The streams of the lost events are unknown. Each guest gets a report of one
+ * lost event for each of its streams.
  */
 void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu)
 {
@@ -229,8 +310,8 @@ void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu)
 	guard(mutex)(&smmu->streams_mutex);
 	for (node = rb_first(&smmu->streams); node; node = rb_next(node)) {
 		master = rb_entry(node, struct arm_smmu_stream, node)->master;
-		if (!master->vsmmu || !master->vdev ||
-		    master->vdev->viommu != &master->vsmmu->core)
+		if (!master->vsmmu ||
+		    !arm_vsmmu_is_of(master->vdev, master->vsmmu))
 			continue;
 		iommu_viommu_report_event(&master->vsmmu->core,
 					  IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, NULL,
@@ -240,27 +321,20 @@ void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu)
 
 /* vIOMMU ops */
 
-static struct iommu_viommu *arm_vsmmu_alloc(struct device *dev,
-					    struct iommu_domain *parent);
+static struct iommu_viommu *
+arm_vsmmu_alloc(struct device *dev, struct iommu_domain *parent, void *data);
 
 static void arm_vsmmu_free(struct iommu_viommu *viommu)
 {
 	struct arm_smmu_vsmmu *vsmmu = to_vsmmu(viommu);
 	struct arm_smmu_domain *s2_parent = vsmmu->s2_parent;
-	struct arm_smmu_device *smmu = vsmmu->smmu;
-	struct arm_smmu_cmdq_ent cmd = {
-		.opcode = CMDQ_OP_TLBI_S12_VMALL,
-		.tlbi.vmid = vsmmu->tag.vmid,
-	};
 
 	spin_lock(&s2_parent->s2_tags_lock);
 	list_del_rcu(&vsmmu->tag.elm);
 	s2_parent->num_s2_tags--;
 	spin_unlock(&s2_parent->s2_tags_lock);
 
-	/* No STE has the VMID any more. The next owner finds no entry of ours. */
-	arm_smmu_cmdq_issue_cmd_with_sync(smmu, &cmd);
-	ida_free(&smmu->vmid_map, vsmmu->tag.vmid);
+	/* Nested domains hold the vSMMU: neither they nor a VMID are left */
 	kfree_rcu(vsmmu, rcu);
 }
 
@@ -269,146 +343,209 @@ static int arm_vsmmu_check_vdevice(struct iommu_viommu *viommu,
 {
 	struct arm_smmu_master *master = dev_iommu_priv_get(dev);
 
-	/* That is how wide a StreamID is in a command */
+	/* A StreamID in a command has 32 bits */
 	if (virt_id > U32_MAX)
 		return -EINVAL;
-	/* One virtual StreamID can't stand for several physical ones */
+	/* A virtual StreamID can't stand for several physical ones */
 	if (master->num_streams != 1)
 		return -EOPNOTSUPP;
 	return 0;
 }
 
 /*
- * Put the physical StreamID in place of the guest's.
+ * Part of a request: commands that share one CMD_SYNC and are issued at once.
+ *
+ * @num: Number of entries of user space
+ * @vmid: VMID in the commands. Without one no device is attached and nothing is
+ *        cached: the commands are checked but not issued.
+ * @sift: Some commands name a stream, or none is to be issued
+ * @atc: The first commands are ATC invalidations. None of these follows a
+ *       command for the SMMU itself: an ATC must not refill from a TLB before
+ *       that is invalidated, 3.9.1.
+ */
+struct arm_vsmmu_chunk {
+	u64 cmds[CMDQ_BATCH_ENTRIES * CMDQ_ENT_DWORDS];
+	u32 num;
+	u16 vmid;
+	bool sift;
+	bool atc;
+};
+
+/*
+ * Convert up to @max entries of user space from index @first on.
+ *
+ * Return: 0, or the error of the entry after the last of the chunk
+ */
+static int arm_vsmmu_read_chunk(struct arm_smmu_vsmmu *vsmmu,
+				const struct iommu_user_data_array *array,
+				u32 first, u32 max,
+				struct arm_vsmmu_chunk *chunk)
+{
+	struct iommu_viommu_arm_smmuv3_invalidate *entries =
+		(void *)chunk->cmds;
+	int read_ret, ret;
+
+	static_assert(sizeof(*entries) == CMDQ_ENT_DWORDS * sizeof(u64));
+
+	chunk->vmid = READ_ONCE(vsmmu->tag.s2_cfg.vmid);
+	chunk->sift = !chunk->vmid;
+	read_ret = iommu_user_array_read(entries, array, cmd, first, &max);
+	chunk->num = max;
+	ret = arm_smmu_convert_user_cmds(&vsmmu->legal, chunk->vmid,
+					 chunk->cmds, &chunk->num,
+					 &chunk->sift);
+	chunk->atc = chunk->num && FIELD_GET(CMDQ_0_OP, chunk->cmds[0]) ==
+					   CMDQ_OP_ATC_INV;
+	/* A refused entry comes before those that were not read */
+	return chunk->num == max ? read_ret : ret;
+}
+
+/*
+ * Replace the guest's StreamID by the physical one.
  *
  * Return: 1 if the command is to be issued, 0 if there is nothing to do, -EIO
- * if the guest has no such stream.
+ * if the guest has no such stream, or the stream no such substream
  */
 static int arm_vsmmu_translate_sid(struct arm_smmu_vsmmu *vsmmu, u64 *cmd)
 {
 	u32 vsid = FIELD_GET(CMDQ_CFGI_0_SID, cmd[0]);
 	struct arm_smmu_master *master;
 	struct device *dev;
-	int ret = 1;
+	int ret = -EIO;
 
 	xa_lock(&vsmmu->core.vdevs);
 	dev = iommu_viommu_find_dev(&vsmmu->core, vsid);
-	if (!dev) {
-		ret = -EIO;
+	if (!dev)
 		goto out_unlock;
-	}
 	master = dev_iommu_priv_get(dev);
+	ret = arm_smmu_set_user_cmd_sid(cmd, master->streams[0].id,
+					master->ssid_bits);
 	/*
-	 * A function whose ATS is off need not answer, and the queue of all
-	 * would wait for it until the timeout. Its ATC is empty. This may race
-	 * with a change of ATS, as the command itself does.
+	 * A function with ATS off need not answer, and one that is gone can't.
+	 * All users of the queue would wait for the timeout. In both cases the
+	 * ATC is empty.
 	 */
-	if (FIELD_GET(CMDQ_0_OP, cmd[0]) == CMDQ_OP_ATC_INV &&
-	    !READ_ONCE(master->ats_enabled)) {
-		ret = 0;
-		goto out_unlock;
-	}
-	cmd[0] &= ~CMDQ_CFGI_0_SID;
-	cmd[0] |= FIELD_PREP(CMDQ_CFGI_0_SID, master->streams[0].id);
+	if (!ret)
+		ret = FIELD_GET(CMDQ_0_OP, cmd[0]) != CMDQ_OP_ATC_INV ||
+		      (READ_ONCE(master->ats_settled) &&
+		       !pci_dev_is_disconnected(to_pci_dev(dev)));
 out_unlock:
 	xa_unlock(&vsmmu->core.vdevs);
 	return ret;
 }
 
 /*
- * Convert up to @num entries of the user's from index @first on.
+ * Replace the StreamIDs of all commands in a chunk that have one. @len is set
+ * to the number of commands left to issue, 0 without a VMID.
  *
- * Return: 0 or why the entry after the last of *@taken was refused. *@len is
- * the number of commands in @cmds, some entries need none.
+ * Return: 0, or the error of the entry after the last of the chunk
  */
-static int arm_vsmmu_read_cmds(struct arm_smmu_vsmmu *vsmmu,
-			       const struct iommu_user_data_array *array,
-			       u32 first, u32 num, u64 *cmds, u32 *taken,
-			       u32 *len)
+static int arm_vsmmu_translate_sids(struct arm_smmu_vsmmu *vsmmu,
+				    struct arm_vsmmu_chunk *chunk, u32 *len)
 {
-	bool has_sid;
-	int read_ret;
-	int ret;
+	u64 *to = chunk->cmds;
 	u32 i;
 
-	*taken = 0;
 	*len = 0;
-	read_ret = iommu_user_array_read(cmds, CMDQ_ENT_DWORDS * sizeof(*cmds),
-					 array, first, &num);
-	for (i = 0; i != num; i++) {
-		u64 *cmd = &cmds[i * CMDQ_ENT_DWORDS];
+	for (i = 0; i != chunk->num; i++) {
+		u64 *cmd = &chunk->cmds[i * CMDQ_ENT_DWORDS];
+		int ret = 1;
 
-		cmd[0] = le64_to_cpu((__force __le64)cmd[0]);
-		cmd[1] = le64_to_cpu((__force __le64)cmd[1]);
-		ret = arm_smmu_convert_user_cmd(vsmmu->smmu, vsmmu->tag.vmid,
-						cmd, &has_sid);
-		if (ret)
+		if (arm_smmu_user_cmd_has_sid(cmd))
+			ret = arm_vsmmu_translate_sid(vsmmu, cmd);
+		if (ret < 0) {
+			chunk->num = i;
 			return ret;
-		ret = has_sid ? arm_vsmmu_translate_sid(vsmmu, cmd) : 1;
-		if (ret < 0)
-			return ret;
-		(*taken)++;
-		if (!ret)
+		}
+		if (!ret || !chunk->vmid)
 			continue;
-		/* Close the gap that a command with nothing to do has left */
-		if (*len != i)
-			memcpy(&cmds[*len * CMDQ_ENT_DWORDS], cmd,
-			       CMDQ_ENT_DWORDS * sizeof(*cmd));
+		if (to != cmd)
+			memcpy(to, cmd, CMDQ_ENT_DWORDS * sizeof(*cmd));
+		to += CMDQ_ENT_DWORDS;
 		(*len)++;
 	}
-	return read_ret;
+	return 0;
 }
 
 /*
- * The whole request is followed by one CMD_SYNC. Chunks are as large as what
- * the queue is guaranteed to take at once; a guest that sends more than it
- * holds waits for room, as everybody else does.
+ * At most arm_smmu_user_cmds_per_sync() commands of a request precede a
+ * CMD_SYNC, and count as done after it. A request of any length thus takes the
+ * same part of the queue.
+ *
+ * If the last device is detached meanwhile, the VMID may belong to another
+ * vSMMU before the chunk is issued. That merely flushes entries of that vSMMU.
  */
 static int arm_vsmmu_cache_invalidate(struct iommu_viommu *viommu,
 				      struct iommu_user_data_array *array)
 {
 	struct arm_smmu_vsmmu *vsmmu = to_vsmmu(viommu);
 	struct arm_smmu_device *smmu = vsmmu->smmu;
-	u64 cmds[CMDQ_BATCH_ENTRIES * CMDQ_ENT_DWORDS];
+	const u32 per_sync = arm_smmu_user_cmds_per_sync(smmu);
 	const u32 total = array->entry_num;
-	bool sync_pending = false;
-	u32 taken, len;
+	/* Clearing it costs more than a command; only read entries count */
+	struct arm_vsmmu_chunk chunk __uninitialized;
+	u32 unsynced = 0;
 	u32 done = 0;
-	int sync_ret;
 	int ret = 0;
 
 	array->entry_num = 0;
 	if (array->type != IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3)
 		return -EINVAL;
 
-	while (done != total) {
-		u32 num = min_t(u32, total - done, CMDQ_BATCH_ENTRIES);
-		bool last;
+	/*
+	 * If there is no VMID here, a device attached later sees the guest's
+	 * earlier writes. Pairs with the smp_mb() in arm_smmu_attach_vmid().
+	 */
+	smp_mb();
+	while (done != total && !ret) {
+		u32 max = min3(total - done, per_sync - unsynced,
+			       (u32)CMDQ_BATCH_ENTRIES);
+		int sync_ret = 0;
+		u32 len;
+		bool sync;
 
-		ret = arm_vsmmu_read_cmds(vsmmu, array, done, num, cmds, &taken,
-					  &len);
-		done += taken;
-		last = ret || done == total;
-		if (!last && fatal_signal_pending(current)) {
-			ret = -EINTR;
-			last = true;
-		}
-		if (len || (last && sync_pending)) {
+		ret = arm_vsmmu_read_chunk(vsmmu, array, done, max, &chunk);
+		if (chunk.atc && unsynced) {
 			sync_ret = arm_smmu_cmdq_issue_cmdlist(smmu,
 							       &smmu->cmdq,
-							       cmds, len, last);
-			sync_pending = !last;
-			if (sync_ret) {
-				/* None is known to have completed */
-				array->entry_num = 0;
+							       NULL, 0, true);
+			if (sync_ret)
 				return sync_ret;
-			}
+			array->entry_num = done;
+			unsynced = 0;
 		}
-		if (last)
-			break;
+
+		len = chunk.num;
+		if (chunk.sift) {
+			int sid_ret;
+
+			down_read(&vsmmu->sids);
+			sid_ret = arm_vsmmu_translate_sids(vsmmu, &chunk, &len);
+			if (sid_ret)
+				ret = sid_ret;
+		}
+		done += chunk.num;
+		unsynced += len;
+		if (!ret && done != total && fatal_signal_pending(current))
+			ret = -EINTR;
+		/* A function must have answered before its ATS is turned off */
+		sync = ret || done == total || chunk.atc ||
+		       unsynced == per_sync;
+		if (unsynced && (len || sync))
+			sync_ret = arm_smmu_cmdq_issue_cmdlist(smmu,
+							       &smmu->cmdq,
+							       chunk.cmds, len,
+							       sync);
+		if (chunk.sift)
+			up_read(&vsmmu->sids);
+		if (sync_ret)
+			return sync_ret;
+		if (sync || !unsynced) {
+			array->entry_num = done;
+			unsynced = 0;
+		}
 		cond_resched();
 	}
-	array->entry_num = done;
 	return ret;
 }
 
@@ -430,15 +567,14 @@ static const struct iommu_viommu_ops arm_vsmmu_ops = {
 	.vevent_types = arm_vsmmu_vevent_types,
 };
 
-static struct iommu_viommu *arm_vsmmu_alloc(struct device *dev,
-					    struct iommu_domain *parent)
+static struct iommu_viommu *
+arm_vsmmu_alloc(struct device *dev, struct iommu_domain *parent, void *data)
 {
 	struct arm_smmu_master *master = dev_iommu_priv_get(dev);
 	struct arm_smmu_domain *s2_parent = to_smmu_domain(parent);
 	struct arm_smmu_device *smmu = master->smmu;
 	struct arm_smmu_vsmmu *vsmmu;
 	bool full;
-	int vmid;
 
 	if (s2_parent->smmu != smmu)
 		return ERR_PTR(-EINVAL);
@@ -447,18 +583,12 @@ static struct iommu_viommu *arm_vsmmu_alloc(struct device *dev,
 	if (!vsmmu)
 		return ERR_PTR(-ENOMEM);
 
-	vmid = ida_alloc_range(&smmu->vmid_map, 1, (1 << smmu->vmid_bits) - 1,
-			       GFP_KERNEL_ACCOUNT);
-	if (vmid < 0) {
-		kfree(vsmmu);
-		return ERR_PTR(vmid);
-	}
-
 	iommu_viommu_init(&vsmmu->core, &arm_vsmmu_ops, parent);
+	init_rwsem(&vsmmu->sids);
 	vsmmu->smmu = smmu;
 	vsmmu->s2_parent = s2_parent;
 	vsmmu->tag.smmu = smmu;
-	vsmmu->tag.vmid = vmid;
+	arm_smmu_init_user_cmds(smmu, &vsmmu->legal);
 
 	spin_lock(&s2_parent->s2_tags_lock);
 	full = s2_parent->num_s2_tags == S2_MAX_VSMMUS;
@@ -468,7 +598,6 @@ static struct iommu_viommu *arm_vsmmu_alloc(struct device *dev,
 	}
 	spin_unlock(&s2_parent->s2_tags_lock);
 	if (full) {
-		ida_free(&smmu->vmid_map, vmid);
 		kfree(vsmmu);
 		return ERR_PTR(-ENOSPC);
 	}
@@ -476,14 +605,15 @@ static struct iommu_viommu *arm_vsmmu_alloc(struct device *dev,
 }
 
 /**
- * arm_smmu_viommu_ops() - Can the device be nested?
+ * arm_smmu_viommu_ops() - Get the vIOMMU ops for a device
  * @dev: The device
  * @type: One of enum iommu_viommu_type
  *
- * Return: the ops of a vSMMU, or -EOPNOTSUPP if @type is another one, the SMMU
- * can't nest, needs a CMD_SYNC more often than a guest's commands get one, or
- * a guest could make the device bypass the CPU caches (neither S2FWB nor
- * CANWBS)
+ * Return: the ops of a vSMMU, or -EOPNOTSUPP if
+ * * @type is another one
+ * * the SMMU can't nest, or needs more CMD_SYNCs than guest commands get
+ * * a guest could make the device bypass the CPU caches (neither S2FWB nor
+ *   CANWBS)
  */
 const struct iommu_viommu_ops *arm_smmu_viommu_ops(struct device *dev,
 						   u32 type)
@@ -498,3 +628,4 @@ const struct iommu_viommu_ops *arm_smmu_viommu_ops(struct device *dev,
 		return ERR_PTR(-EOPNOTSUPP);
 	return &arm_vsmmu_ops;
 }
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_viommu_ops);

@@ -2,9 +2,8 @@
 /*
  * Copyright (c) 2021-2022, NVIDIA CORPORATION & AFFILIATES
  *
- * Failing each allocation of a sequence of system calls, one after the other:
- * the sequence is run again and again, and in round n the nth call that the
- * kernel can make fail on purpose fails.
+ * Fail each allocation of a sequence of system calls in turn: the sequence runs
+ * repeatedly, and round n fails the nth fault injection point of the kernel.
  */
 #ifndef __SELFTEST_IOMMUFD_FAIL_NTH
 #define __SELFTEST_IOMMUFD_FAIL_NTH

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOMMU_IOAS_MAP_FILE with the mock driver: memory that is named by a memfd and
- * an offset in it, in small pages, transparent and hugetlb huge pages. After
- * each test it is possible to seal the memfd, which it would not be with one
- * pin too many, nor with a mapping that is still held.
+ * IOMMU_IOAS_MAP_FILE with the mock driver, on memfds of small pages,
+ * transparent huge pages and hugetlb pages. Teardown seals each memfd, which
+ * fails if a pin or a mapping is left over.
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <linux/capability.h>
 #include <linux/falloc.h>
 #include <linux/memfd.h>
+#include <linux/userfaultfd.h>
 
 #include "iommufd_utils.h"
+#include "lib/cgroup.h"
 
 #define READ	IOMMU_IOAS_MAP_READABLE
 #define WRITE	IOMMU_IOAS_MAP_WRITEABLE
@@ -26,7 +30,7 @@
 #define IOVA	((__u64)MOCK_APERTURE_START)
 #define NO_ID	0x7ffffff0U
 
-/* What the mock driver translates, of either size of page */
+/* Page size of the mock domain, for all kinds of memfd */
 #define MOCK_PAGE_SIZE	(PAGE_SIZE / 2)
 
 static_assert(_IO(';', 0x8f) == IOMMU_IOAS_MAP_FILE, "ABI");
@@ -36,7 +40,7 @@ static_assert(offsetof(struct iommu_ioas_map_file, start) == 16, "ABI");
 static_assert(offsetof(struct iommu_ioas_map_file, length) == 24, "ABI");
 static_assert(offsetof(struct iommu_ioas_map_file, iova) == 32, "ABI");
 
-/* teardown_iommufd() wants one */
+/* teardown_iommufd() needs a buffer */
 static __attribute__((constructor)) void setup_buffer(void)
 {
 	PAGE_SIZE = sysconf(_SC_PAGE_SIZE);
@@ -51,7 +55,7 @@ static int memfd(unsigned int flags)
 	return syscall(__NR_memfd_create, "map_file", flags);
 }
 
-/* The number in the line of a file that starts with name; -1 if there is none */
+/* Number after @name at the start of a line of the file; -1 if there is none */
 static long number(const char *path, const char *name)
 {
 	FILE *file = fopen(path, "r");
@@ -71,18 +75,10 @@ static long number(const char *path, const char *name)
 
 static int shmem_thp(const char *what)
 {
-	int fd = open(SYS_THP "shmem_enabled", O_WRONLY);
-	ssize_t len = strlen(what);
-	bool good;
-
-	if (fd < 0)
-		return -1;
-	good = write(fd, what, len) == len;
-	close(fd);
-	return good ? 0 : -1;
+	return file_put(SYS_THP "shmem_enabled", what);
 }
 
-/* Of the file that fd is open for, with another mode */
+/* Open the file behind @fd again, with another mode */
 static int reopen(int fd, int mode)
 {
 	char path[40];
@@ -162,7 +158,7 @@ static int ioas_copy(int fd, __u32 src, __u64 src_iova, __u32 dst,
 	return ioctl(fd, IOMMU_IOAS_COPY, &cmd);
 }
 
-/* A memfd of so many pages, mapped at mem, and an IOAS with nothing in it */
+/* A memfd of variant->pages pages, mapped at mem, and an empty IOAS */
 FIXTURE(map_file)
 {
 	int fd;
@@ -239,7 +235,7 @@ FIXTURE_TEARDOWN(map_file)
 		return;
 	teardown_iommufd(self->fd, _metadata);
 	EXPECT_EQ(0, munmap(self->mem, self->size));
-	/* No pin is left, and nobody might write to it any more */
+	/* The seal proves that no pin and no writable mapping is left */
 	EXPECT_EQ(0, fcntl(self->memfd, F_ADD_SEALS, F_SEAL_WRITE));
 	seals = fcntl(self->memfd, F_GET_SEALS);
 	EXPECT_EQ(F_SEAL_WRITE, seals & F_SEAL_WRITE);
@@ -264,7 +260,7 @@ FIXTURE_TEARDOWN(map_file)
 	ASSERT_EQ(0, access_rw(self->fd, access_id, iova, data, length, flags))
 #define seal(seals) fcntl(self->memfd, F_ADD_SEALS, seals)
 
-/* Small pages' pins can be counted */
+/* Only pins of small pages can be counted */
 #define test_refs(start, length, refs)                                       \
 	({                                                                   \
 		if (self->page == PAGE_SIZE)                                 \
@@ -280,7 +276,7 @@ static void fill(void *mem, size_t size)
 		words[i] = rand();
 }
 
-/* Without a domain: what is wrong is found before any page is looked at */
+/* Without a domain: bad arguments are refused before any page is looked up */
 TEST_F(map_file, refused)
 {
 	static const char * const others[] = {
@@ -364,7 +360,7 @@ TEST_F(map_file, refused)
 	test_err_map(EOVERFLOW, 0, self->size, -(__u64)PAGE_SIZE, RW | FIXED);
 }
 
-/* What depends on the domains, or is found by pinning */
+/* Refusals that depend on the domains, or that only pinning finds */
 TEST_F(map_file, refused_by_domain)
 {
 	struct iommu_test_cmd reserve = {
@@ -375,7 +371,7 @@ TEST_F(map_file, refused_by_domain)
 	};
 	__u32 stdev_id;
 
-	/* The end of the file is not looked at without a domain */
+	/* Without a domain the end of the file is not checked */
 	test_map(self->page, self->size, IOVA);
 	test_err_mock_domain(EINVAL, self->ioas_id, &stdev_id, NULL);
 	test_ioctl_ioas_unmap(IOVA, self->size);
@@ -409,7 +405,7 @@ TEST_F(map_file, map)
 	__u32 stdev_id, hwpt_id;
 	__u64 iova, end;
 
-	/* Before there is a domain, and with one: the file has holes first */
+	/* Map with and without a domain. The file starts as a hole. */
 	test_map(0, self->size, IOVA);
 	test_cmd_mock_domain(self->ioas_id, &stdev_id, &hwpt_id, NULL);
 	test_check(hwpt_id, 0, self->size, IOVA);
@@ -417,7 +413,7 @@ TEST_F(map_file, map)
 	fill(self->mem, self->size);
 	test_check(hwpt_id, 0, self->size, IOVA);
 
-	/* The same memory again has pins of its own */
+	/* A second mapping of the same memory has separate pins */
 	end = IOVA + self->size;
 	test_map(self->page, self->page, end);
 	test_check(hwpt_id, self->page, self->page, end);
@@ -433,7 +429,7 @@ TEST_F(map_file, map)
 	test_ioctl_ioas_unmap(end - PAGE_SIZE, self->size);
 	test_refs(0, self->size, 0);
 
-	/* The kernel takes an IOVA that is aligned as well as the offset is */
+	/* The kernel chooses an IOVA that is aligned like the offset */
 	test_ioctl_ioas_map_file(self->memfd, self->page, self->page, &iova);
 	EXPECT_EQ(0, iova % self->page);
 	test_check(hwpt_id, self->page, self->page, iova);
@@ -441,7 +437,7 @@ TEST_F(map_file, map)
 	EXPECT_EQ(MOCK_PAGE_SIZE, iova % PAGE_SIZE);
 	test_check(hwpt_id, MOCK_PAGE_SIZE, PAGE_SIZE, iova);
 
-	/* Destroying the HWPT unpins, another one pins again */
+	/* Destroying the HWPT unpins; the next HWPT pins again */
 	test_ioctl_destroy(stdev_id);
 	test_refs(0, self->size, 0);
 	test_cmd_mock_domain(self->ioas_id, &stdev_id, &hwpt_id, NULL);
@@ -457,7 +453,7 @@ TEST_F(map_file, all_aligns)
 
 	test_cmd_mock_domain(self->ioas_id, NULL, &hwpt_ids[0], NULL);
 	test_cmd_mock_domain(self->ioas_id, NULL, &hwpt_ids[1], NULL);
-	/* Room for a few pages, so that a range is pinned in pieces */
+	/* A low limit makes the kernel pin a range in pieces */
 	if (self->page == PAGE_SIZE)
 		ASSERT_EQ(0, _test_ioctl_set_temp_memory_limit(self->fd, 32));
 	for (from = 0; from < size; from += step) {
@@ -477,7 +473,7 @@ TEST_F(map_file, all_aligns)
 	test_refs(0, self->size, 0);
 }
 
-/* The last page of a file need not be full */
+/* The last page of a file can be partial */
 TEST_F(map_file, odd_size)
 {
 	__u64 size = PAGE_SIZE + MOCK_PAGE_SIZE;
@@ -503,7 +499,7 @@ TEST_F(map_file, two_domains)
 	test_cmd_mock_domain(self->ioas_id, &stdev_ids[1], &hwpt_ids[1], NULL);
 	test_check(hwpt_ids[0], 0, self->size, IOVA);
 	test_check(hwpt_ids[1], 0, self->size, IOVA);
-	/* Both need one pin */
+	/* Both domains share one pin */
 	test_refs(0, self->size, 1);
 	test_ioctl_destroy(stdev_ids[0]);
 	test_refs(0, self->size, 1);
@@ -542,7 +538,7 @@ TEST_F(map_file, access_rw)
 
 	test_cmd_create_access(self->ioas_id, &access_id, 0);
 	test_map(0, self->size, IOVA);
-	/* A hole is filled */
+	/* A write fills a hole */
 	test_rw(access_id, IOVA + self->page, data, 4, MOCK_ACCESS_RW_WRITE);
 	EXPECT_EQ(0, memcmp(self->mem + self->page, data, 4));
 	test_rw(access_id, IOVA, data, 4, 0);
@@ -555,7 +551,7 @@ TEST_F(map_file, access_rw)
 	check_rw(_metadata, self, access_id, IOVA, 0);
 	test_ioctl_ioas_unmap(IOVA, self->size);
 
-	/* What DMA may not write to */
+	/* Memory that DMA may not write */
 	ASSERT_EQ(0, map(0, self->size, IOVA, READ | FIXED));
 	EXPECT_ERRNO(EPERM, access_rw(self->fd, access_id, IOVA, data, 4,
 				      MOCK_ACCESS_RW_WRITE));
@@ -572,7 +568,7 @@ TEST_F(map_file, access_pin)
 			       MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES);
 	test_map(0, self->size, IOVA);
 
-	/* Pieces of the domain's pins, of an access's, and new ones */
+	/* Reuse pins of the domain and of an access, and add new ones */
 	ASSERT_EQ(0, access_pin(self->fd, access_id, IOVA + half - PAGE_SIZE,
 				self->mem + half - PAGE_SIZE, PAGE_SIZE * 2,
 				MOCK_FLAGS_ACCESS_WRITE, &pages_ids[0]));
@@ -600,11 +596,11 @@ TEST_F(map_file, access_pin)
 			 MAP_SHARED, self->memfd, 0);
 	ASSERT_NE(MAP_FAILED, self->mem);
 
-	/* Between, before and after what the access has pinned */
+	/* Pin the rest, on both sides of the page that the access has pinned */
 	test_cmd_mock_domain(self->ioas_id, &stdev_id, &hwpt_id, NULL);
 	test_check(hwpt_id, 0, self->size, IOVA);
 	test_refs(0, self->size, 1);
-	/* Unmapping makes the access let go */
+	/* Unmapping makes the access drop its pins */
 	test_ioctl_ioas_unmap(IOVA, self->size);
 	test_err_destroy_access_pages(ENOENT, access_id, pages_ids[2]);
 	test_refs(0, self->size, 0);
@@ -620,7 +616,7 @@ TEST_F(map_file, copy)
 	test_cmd_mock_domain(self->ioas_id, &stdev_ids[0], &hwpt_ids[0], NULL);
 	test_cmd_mock_domain(ioas_id, &stdev_ids[1], &hwpt_ids[1], NULL);
 	test_map(0, self->size, IOVA);
-	/* All of it, and all but its first page, of one set of pins */
+	/* Two copies that share the pins: all pages, and all but the first */
 	ASSERT_EQ(0, ioas_copy(self->fd, self->ioas_id, IOVA, ioas_id, IOVA,
 			       self->size, RW));
 	ASSERT_EQ(0, ioas_copy(self->fd, self->ioas_id, IOVA + PAGE_SIZE,
@@ -629,7 +625,7 @@ TEST_F(map_file, copy)
 	test_check(hwpt_ids[1], 0, self->size, IOVA);
 	test_check(hwpt_ids[0], PAGE_SIZE, rest, IOVA + self->size);
 
-	/* The last one unpins; until then the first page is not needed */
+	/* The last user of a page unpins it; one mapping lacks page 0 */
 	test_ioctl_ioas_unmap(IOVA, self->size);
 	test_refs(0, self->size, 1);
 	test_ioctl_ioas_unmap_id(ioas_id, IOVA, self->size);
@@ -639,7 +635,7 @@ TEST_F(map_file, copy)
 	test_ioctl_ioas_unmap(IOVA + self->size, rest);
 	test_refs(0, self->size, 0);
 
-	/* A copy has no more rights */
+	/* A copy gains no access rights */
 	ASSERT_EQ(0, map(0, self->size, IOVA, READ | FIXED));
 	EXPECT_ERRNO(EPERM, ioas_copy(self->fd, self->ioas_id, IOVA, ioas_id,
 				      IOVA, self->size, RW));
@@ -647,7 +643,7 @@ TEST_F(map_file, copy)
 			       self->size, READ));
 }
 
-/* Nothing but the mapping has the file open */
+/* Only the mapping holds the file open */
 TEST_F(map_file, close_first)
 {
 	__u32 access_id, hwpt_id;
@@ -659,7 +655,7 @@ TEST_F(map_file, close_first)
 	ASSERT_EQ(0, ftruncate(other, self->page));
 	word = rand() | 1;
 	if (variant->flags & MFD_HUGETLB) {
-		/* It takes a mapping to write */
+		/* hugetlbfs has no write() */
 		__u32 *mem = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
 				  MAP_SHARED, other, 0);
 
@@ -694,19 +690,19 @@ TEST_F(map_file, seals)
 	__u32 stdev_id;
 
 	ASSERT_EQ(0, munmap(mem, self->size));
-	/* Nothing is pinned, but could be at any time */
+	/* Nothing is pinned, but any attach may pin */
 	test_map(0, self->size, IOVA);
 	EXPECT_ERRNO(EBUSY, seal(F_SEAL_WRITE));
 	test_cmd_mock_domain(self->ioas_id, &stdev_id, NULL, NULL);
 	EXPECT_ERRNO(EBUSY, seal(F_SEAL_WRITE));
 	test_ioctl_ioas_unmap(IOVA, self->size);
 
-	/* The kernel can't see that these pins do not write */
+	/* The kernel can't distinguish read-only pins from writable ones */
 	ASSERT_EQ(0, map(0, self->size, IOVA, READ | FIXED));
 	EXPECT_ERRNO(EBUSY, seal(F_SEAL_WRITE));
 	test_ioctl_destroy(stdev_id);
 
-	/* What was mapped before may be written to, and no more after that */
+	/* F_SEAL_FUTURE_WRITE affects new mappings, not existing ones */
 	test_map(0, self->size, IOVA + self->size);
 	ASSERT_EQ(0, seal(F_SEAL_FUTURE_WRITE));
 	test_err_map(EPERM, 0, self->size, 0, RW);
@@ -714,7 +710,7 @@ TEST_F(map_file, seals)
 	test_ioctl_ioas_unmap(IOVA + self->size, self->size);
 	test_ioctl_destroy(stdev_id);
 
-	/* There is a mapping that does not write, and it works */
+	/* Read-only mappings allow F_SEAL_WRITE, and work under it */
 	ASSERT_EQ(0, seal(F_SEAL_WRITE));
 	test_err_map(EPERM, 0, self->size, 0, RW);
 	test_err_map(EPERM, 0, self->size, 0, WRITE);
@@ -729,7 +725,7 @@ TEST_F(map_file, seal_only)
 {
 	void *mem = self->mem;
 
-	/* F_SEAL_WRITE says no without help of the other one */
+	/* F_SEAL_WRITE alone also refuses writable mappings */
 	ASSERT_EQ(0, munmap(mem, self->size));
 	ASSERT_EQ(0, seal(F_SEAL_WRITE));
 	test_err_map(EPERM, 0, self->size, 0, RW);
@@ -739,7 +735,7 @@ TEST_F(map_file, seal_only)
 	ASSERT_NE(MAP_FAILED, self->mem);
 }
 
-/* What leaves the file stays in the mapping */
+/* Pages removed from the file stay in the mapping */
 TEST_F(map_file, truncated)
 {
 	__u32 access_id, stdev_id, hwpt_id;
@@ -763,7 +759,7 @@ TEST_F(map_file, truncated)
 	data = 0;
 	test_rw(access_id, IOVA + self->page, &data, 4, 0);
 	EXPECT_EQ(word, data);
-	/* It can't be pinned again */
+	/* They can't be pinned again */
 	test_ioctl_destroy(stdev_id);
 	EXPECT_ERRNO(EINVAL, access_rw(self->fd, access_id, IOVA, &data, 4, 0));
 	test_err_mock_domain(EINVAL, self->ioas_id, &stdev_id, NULL);
@@ -774,7 +770,7 @@ TEST_F(map_file, truncated)
 	test_cmd_destroy_access(access_id);
 }
 
-/* Memory that fallocate() has put into the file is not zeroed by it */
+/* fallocate() adds pages to the file without zeroing them */
 TEST_F(map_file, fallocated)
 {
 	__u32 access_id, stdev_id, hwpt_id;
@@ -785,7 +781,7 @@ TEST_F(map_file, fallocated)
 	test_cmd_create_access(self->ioas_id, &access_id, 0);
 	test_map(0, self->size, IOVA);
 	test_cmd_mock_domain(self->ioas_id, &stdev_id, &hwpt_id, NULL);
-	/* It has to be now: the first to look at it would zero what is here */
+	/* Unless pinning zeroed the page, the fault in memcmp() does */
 	test_rw(access_id, IOVA, &word, 4, MOCK_ACCESS_RW_WRITE);
 	EXPECT_EQ(0, memcmp(self->mem, &word, 4));
 	for (i = 4; i != self->size; i++)
@@ -794,11 +790,11 @@ TEST_F(map_file, fallocated)
 	test_cmd_destroy_access(access_id);
 }
 
-/* Somebody cuts holes into the file and fills them while it is pinned */
+/* Another process punches and refills holes in the file during pinning */
 TEST_F(map_file, race)
 {
 	time_t end = time(NULL) + 4;
-	int i, done = 0, status;
+	int i, status;
 	__u32 stdev_id;
 	pid_t pid;
 
@@ -812,7 +808,7 @@ TEST_F(map_file, race)
 			fallocate(self->memfd,
 				  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				  page, self->page);
-			/* A part of a huge page, which may split it */
+			/* Part of a huge page; this may split it */
 			fallocate(self->memfd,
 				  FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 				  rand() % (self->size / PAGE_SIZE) * PAGE_SIZE,
@@ -822,19 +818,152 @@ TEST_F(map_file, race)
 				_exit(0);
 		}
 	}
-	for (i = 0; !done || (i < 200 && time(NULL) < end); i++) {
-		if (!map(0, self->size, IOVA, RW | FIXED)) {
-			test_ioctl_ioas_unmap(IOVA, self->size);
-			done++;
-		} else {
-			EXPECT_EQ(EFAULT, errno);
-		}
+	for (i = 0; !i || (i < 200 && time(NULL) < end); i++) {
+		test_map(0, self->size, IOVA);
+		test_ioctl_ioas_unmap(IOVA, self->size);
 	}
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	/* It was there all the time: SIGBUS would have ended it before */
+	/* SIGKILL ended the process, not SIGBUS */
 	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	test_refs(0, self->size, 0);
+}
+
+/* Another process truncates and extends the file during pinning */
+TEST_F(map_file, truncate_race)
+{
+	const bool hugetlb = variant->flags & MFD_HUGETLB;
+	long rsvd = number(MEMINFO, "HugePages_Rsvd:");
+	long free = number(MEMINFO, "HugePages_Free:");
+	time_t end = time(NULL) + 4;
+	unsigned int seen = 0, now, wait = 0;
+	unsigned int *done;
+	unsigned int failed = 0;
+	struct stat stat;
+	__u32 stdev_id;
+	pid_t pid;
+
+	test_cmd_mock_domain(self->ioas_id, &stdev_id, NULL, NULL);
+	done = mmap(NULL, sizeof(*done), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, done);
+	pid = fork();
+	ASSERT_LE(0, pid);
+	while (!pid) {
+		if (ftruncate(self->memfd, 0) ||
+		    ftruncate(self->memfd, self->size) || getppid() == 1)
+			_exit(1);
+		/* Leave the file at full size longer, until a map succeeds */
+		now = __atomic_load_n(done, __ATOMIC_RELAXED);
+		wait = seen == now ? wait + 10 : 0;
+		seen = now;
+		usleep(wait);
+	}
+	while (!*done || !failed || time(NULL) < end) {
+		if (!map(0, self->size, IOVA, RW | FIXED)) {
+			test_ioctl_ioas_unmap(IOVA, self->size);
+			__atomic_add_fetch(done, 1, __ATOMIC_RELAXED);
+		} else {
+			ASSERT_EQ(EINVAL, errno);
+			failed++;
+		}
+	}
+	munmap(done, sizeof(*done));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+
+	/* No page is left beyond the end, and none is accounted */
+	ASSERT_EQ(0, ftruncate(self->memfd, 0));
+	ASSERT_EQ(0, fstat(self->memfd, &stat));
+	EXPECT_EQ(0, stat.st_blocks);
+	if (hugetlb) {
+		/* The mapping at mem had reserved all of them */
+		EXPECT_EQ(rsvd - variant->pages,
+			  number(MEMINFO, "HugePages_Rsvd:"));
+		EXPECT_EQ(free, number(MEMINFO, "HugePages_Free:"));
+	}
+}
+
+/* The first access to the page blocks until UFFDIO_ZEROPAGE */
+static int open_userfaultfd(void *page)
+{
+	struct uffdio_register reg = {
+		.range = { .start = (uintptr_t)page, .len = PAGE_SIZE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+
+	if (fd == -1)
+		return -1;
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+struct writer {
+	int fd;
+	void *page;
+	ssize_t ret;
+};
+
+static void *write_byte(void *arg)
+{
+	struct writer *writer = arg;
+
+	writer->ret = pwrite(writer->fd, writer->page, 1, 0);
+	return NULL;
+}
+
+/* Another process can hold the inode lock for any time */
+TEST_F(map_file, inode_locked)
+{
+	struct uffdio_zeropage zero = { .range.len = PAGE_SIZE };
+	struct writer writer = { .fd = self->memfd };
+	int status = -1, uffd, i;
+	pid_t pid, exited = 0;
+	struct uffd_msg msg;
+	pthread_t thread;
+	__u32 stdev_id;
+
+	if (variant->flags & MFD_HUGETLB)
+		SKIP(return, "hugetlbfs has no write()");
+	writer.page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, writer.page);
+	zero.range.start = (uintptr_t)writer.page;
+	uffd = open_userfaultfd(writer.page);
+	if (uffd == -1)
+		SKIP(return, "no userfaultfd");
+
+	/* write() holds the inode lock while it reads the page */
+	ASSERT_EQ(0, pthread_create(&thread, NULL, write_byte, &writer));
+	ASSERT_EQ(sizeof(msg), read(uffd, &msg, sizeof(msg)));
+
+	/* The attach and the second mapping pin pages */
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(map(0, self->size, IOVA, RW | FIXED) ||
+		      _test_cmd_mock_domain(self->fd, self->ioas_id, &stdev_id,
+					    NULL, NULL) ||
+		      map(0, self->page, IOVA + self->size, RW | FIXED));
+	for (i = 0; i != 1000 && !exited; i++) {
+		usleep(10000);
+		exited = waitpid(pid, &status, WNOHANG);
+	}
+	EXPECT_EQ(pid, exited);
+	EXPECT_EQ(0, status);
+
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(1, writer.ret);
+	if (!exited)
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, close(uffd));
+	ASSERT_EQ(0, munmap(writer.page, PAGE_SIZE));
 }
 
 TEST_F(map_file, dirty_tracking)
@@ -853,7 +982,7 @@ TEST_F(map_file, dirty_tracking)
 	test_ioctl_destroy(hwpt_id);
 }
 
-/* Those who may not lock all memory are charged, as for any other memory */
+/* Without CAP_IPC_LOCK, pinned memory is charged like any other memory */
 static int limit_locked(size_t size)
 {
 	struct __user_cap_header_struct header = {
@@ -885,7 +1014,7 @@ TEST_F(map_file, rlimit)
 	test_refs(0, self->size, 0);
 }
 
-/* Charge the process, which is to be chosen before there is any object */
+/* Charge the process; this must be set before any object exists */
 static int charge_mm(int *fd)
 {
 	struct iommu_option option = {
@@ -900,7 +1029,7 @@ static int charge_mm(int *fd)
 	return ioctl(*fd, IOMMU_OPTION, &option);
 }
 
-/* Whoever mapped it is charged, also when another process gets it pinned */
+/* The process that mapped is charged, even if another one causes the pinning */
 TEST_F(map_file, other_process)
 {
 	const char *status = "/proc/self/status";
@@ -930,7 +1059,7 @@ TEST_F(map_file, other_process)
 	EXPECT_EQ(pinned, number(status, "VmPin:"));
 }
 
-/* The mapping does not need who made it, and can be charged for and not */
+/* The mapping outlives its process, which may or may not be charged */
 TEST_F(map_file, mapper_exits)
 {
 	__u32 stdev_id, stdev2_id;
@@ -954,7 +1083,105 @@ TEST_F(map_file, mapper_exits)
 	test_ioctl_ioas_unmap(IOVA, self->size);
 }
 
-/* Huge pages that nobody has reserved, as no process has the file mapped */
+/* Use the disk as swap space; -1 if it is missing or busy */
+static int swap_to(const char *disk)
+{
+	__u32 version_last_bad[3] = { 1 };
+	int fd = open(disk, O_RDWR | O_EXCL);
+	off_t size;
+	char *page;
+	int ret;
+
+	if (fd == -1)
+		return -1;
+	size = lseek(fd, 0, SEEK_END);
+	version_last_bad[1] = size / PAGE_SIZE - 1;
+	page = calloc(1, PAGE_SIZE);
+	memcpy(page + 1024, version_last_bad, sizeof(version_last_bad));
+	memcpy(page + PAGE_SIZE - 10, "SWAPSPACE2", 10);
+	ret = pwrite(fd, page, PAGE_SIZE, 0) == PAGE_SIZE && !fsync(fd) ? 0 : -1;
+	free(page);
+	close(fd);
+	return ret ? ret : swapon(disk, 0);
+}
+
+/* Reclaim swaps out pages during pinning, some of them before zeroing */
+TEST(reclaimed)
+{
+	const unsigned int npages = 64;
+	const size_t size = npages * PAGE_SIZE;
+	const char *disk = "/dev/ram0";
+	struct {
+		int fd;
+		__u32 ioas_id;
+	} _self, *self = &_self;
+	time_t end = time(NULL) + 8;
+	__u32 hwpt_id, round = 0;
+	unsigned int i;
+	__u64 iova;
+	bool swapped = false;
+	long swap_free;
+	pid_t pid;
+	char *mem;
+	int mfd;
+
+	if (cgroup_enter())
+		SKIP(return, "no memory cgroup");
+	if (swap_to(disk))
+		SKIP(return, "no RAM disk to swap to");
+	swap_free = number(MEMINFO, "SwapFree:");
+
+	mfd = memfd(0);
+	ASSERT_LE(0, mfd);
+	ASSERT_EQ(0, ftruncate(mfd, size));
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, mfd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	self->fd = open("/dev/iommu", O_RDWR);
+	ASSERT_LE(0, self->fd);
+	test_ioctl_ioas_alloc(&self->ioas_id);
+	test_cmd_mock_domain(self->ioas_id, NULL, &hwpt_id, NULL);
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	while (!pid) {
+		file_put(CGROUP "/memory.reclaim", "1M");
+		if (getppid() == 1)
+			_exit(1);
+	}
+	for (; !swapped || time(NULL) < end; round++) {
+		const __u32 old = round % 2 ? round - 1 : 0;
+
+		/* fallocate() gives up if reclaim hits pages without content */
+		if (fallocate(mfd, 0, 0, size))
+			ASSERT_EQ(ENOMEM, errno);
+		test_ioctl_ioas_map_file(mfd, 0, size, &iova);
+		/* The domain maps the pages of the file */
+		ASSERT_EQ(0, check_map(self->fd, hwpt_id, mem, iova, size));
+		for (i = 0; i != npages; i++) {
+			__u32 *word = (__u32 *)(mem + i * PAGE_SIZE);
+
+			ASSERT_EQ(old, *word);
+			*word = round;
+		}
+		test_ioctl_ioas_unmap(iova, size);
+		swapped |= number(MEMINFO, "SwapFree:") < swap_free;
+		/* Start every other round with pages that are not zeroed yet */
+		if (round % 2)
+			ASSERT_EQ(0, fallocate(mfd, FALLOC_FL_PUNCH_HOLE |
+						    FALLOC_FL_KEEP_SIZE,
+					       0, size));
+	}
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+
+	ASSERT_EQ(0, close(self->fd));
+	ASSERT_EQ(0, munmap(mem, size));
+	ASSERT_EQ(0, close(mfd));
+	EXPECT_EQ(0, swapoff(disk));
+	EXPECT_EQ(0, cgroup_leave());
+}
+
+/* hugetlb pages without a reservation, since no process maps the file */
 TEST(hugetlb_hole)
 {
 	long free, rsvd = number(MEMINFO, "HugePages_Rsvd:");
@@ -981,7 +1208,7 @@ TEST(hugetlb_hole)
 	EXPECT_EQ(0, number(MEMINFO, "HugePages_Rsvd:"));
 	EXPECT_EQ(free - 1, number(MEMINFO, "HugePages_Free:"));
 
-	/* One too many */
+	/* One page too many */
 	test_err_ioctl_ioas_map_file(ENOMEM, mfd, 0, page * (free + 1), &iova,
 				     RW);
 	EXPECT_EQ(0, number(MEMINFO, "HugePages_Rsvd:"));

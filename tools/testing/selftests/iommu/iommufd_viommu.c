@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vIOMMUs, vDEVICEs, their invalidations and events, with the mock driver: what
- * iommufd itself does, on any processor. Everything refused is refused with its
- * errno and leaves nothing behind.
+ * vIOMMUs, vDEVICEs, invalidation and events with the mock driver. These tests
+ * cover iommufd itself and run on any CPU. Each refused call returns its errno
+ * and leaves no state behind.
  */
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "iommufd_viommu_utils.h"
@@ -27,7 +30,7 @@
 #define MAX_DEPTH	0x80000U
 
 struct record {
-	struct iommu_vevent_header hdr;
+	struct iommufd_vevent_header hdr;
 	struct iommu_viommu_event_selftest event;
 };
 
@@ -48,7 +51,7 @@ static __attribute__((constructor)) void setup_buffer(void)
 	assert(buffer != MAP_FAILED);
 }
 
-/* Two pages of memory, the second of which can't be touched */
+/* Two pages of memory; accesses to the second one fault */
 static void *alloc_edge(void)
 {
 	void *mem = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -64,7 +67,7 @@ static void free_edge(void *mem)
 	munmap(mem, 2 * PAGE_SIZE);
 }
 
-/* An ioctl on a struct that it can read and not write */
+/* An ioctl on a read-only struct */
 static int ioctl_readonly(int fd, unsigned long nr, const void *cmd, size_t len)
 {
 	void *mem = alloc_edge();
@@ -79,7 +82,14 @@ static int ioctl_readonly(int fd, unsigned long nr, const void *cmd, size_t len)
 	return ret;
 }
 
-/* An IOAS, a device attached to it, a nest parent and a vIOMMU on that */
+static short poll_fd(int fd, int msec)
+{
+	struct pollfd pfd = { .fd = fd, .events = ~POLLNVAL };
+
+	return poll(&pfd, 1, msec) < 0 ? -errno : pfd.revents;
+}
+
+/* An IOAS, a device attached to it, a nest parent and a vIOMMU */
 #define test_viommu_setup()                                                   \
 	({                                                                    \
 		self->fd = open("/dev/iommu", O_RDWR);                        \
@@ -146,7 +156,7 @@ TEST_F(viommu, alloc_refused)
 	test_cmd_hwpt_alloc(self->device_id, self->ioas_id, 0, &plain_id);
 	test_cmd_nested(self->viommu_id, &nested_id);
 
-	/* In the order of the ABI: each with all that comes later wrong, too */
+	/* In ABI order: all later checks of each call would fail, too */
 	cmd = (struct iommu_viommu_alloc){ .size = sizeof(cmd), .flags = 1,
 					   .type = TYPE_VIOMMU,
 					   .dev_id = NO_ID };
@@ -173,7 +183,7 @@ TEST_F(viommu, alloc_refused)
 	test_err_viommu_alloc(EINVAL, self->device_id, plain_id, TYPE_VIOMMU,
 			      NULL, 0);
 
-	/* The struct: its first version ends after out_viommu_id */
+	/* Size of the struct: the first version ends after out_viommu_id */
 	cmd = good;
 	cmd.size = offsetofend(struct iommu_viommu_alloc, out_viommu_id) - 1;
 	EXPECT_ERRNO(EINVAL, ioctl(self->fd, IOMMU_VIOMMU_ALLOC, &cmd));
@@ -184,18 +194,18 @@ TEST_F(viommu, alloc_refused)
 	EXPECT_ERRNO(EFAULT, ioctl_readonly(self->fd, IOMMU_VIOMMU_ALLOC, &good,
 					    sizeof(good)));
 
-	/* None of these holds the parent */
+	/* None of these calls holds the parent */
 	test_ioctl_destroy(nested_id);
 	test_ioctl_destroy(self->viommu_id);
 	test_ioctl_destroy(self->parent_id);
 
-	/* What has to work: short, and long with zeros */
+	/* Valid sizes: the first version, and longer with zeros */
 	test_cmd_hwpt_alloc(self->device_id, self->ioas_id,
 			    IOMMU_HWPT_ALLOC_NEST_PARENT, &self->parent_id);
 	cmd = good;
 	cmd.hwpt_id = self->parent_id;
 	cmd.size = offsetofend(struct iommu_viommu_alloc, out_viommu_id);
-	/* Beyond the end, thus not looked at */
+	/* Beyond the end, so the kernel ignores it */
 	cmd.data_len = 1;
 	ASSERT_EQ(0, ioctl(self->fd, IOMMU_VIOMMU_ALLOC, &cmd));
 	test_ioctl_destroy(cmd.out_viommu_id);
@@ -234,7 +244,7 @@ TEST_F(viommu, alloc_data)
 	ASSERT_EQ(4, ext.future);
 	test_ioctl_destroy(id);
 
-	/* No length, no data */
+	/* Length 0 means no data */
 	ext.data.out_data = 1;
 	test_cmd_viommu_alloc_data(self->device_id, parent_id, &ext, 0, &id);
 	ASSERT_EQ(1, ext.data.out_data);
@@ -253,7 +263,7 @@ TEST_F(viommu, alloc_data)
 	ASSERT_EQ(0xbeef, ext.data.out_data);
 	test_ioctl_destroy(id);
 
-	/* As long as a page and no longer, whatever is there */
+	/* At most a page, even if all of it is zero */
 	memset(buffer, 0, BUFFER_SIZE);
 	test_cmd_viommu_alloc_data(self->device_id, parent_id, buffer,
 				   PAGE_SIZE, &id);
@@ -263,7 +273,7 @@ TEST_F(viommu, alloc_data)
 	test_err_viommu_alloc(E2BIG, self->device_id, parent_id, TYPE_VIOMMU,
 			      buffer, UINT32_MAX);
 
-	/* Not to be read, half of it, and not to be written */
+	/* Unreadable, half readable, and read-only */
 	mem = alloc_edge();
 	edge = mem + PAGE_SIZE - 8;
 	test_err_viommu_alloc(EFAULT, self->device_id, parent_id, TYPE_VIOMMU,
@@ -275,8 +285,63 @@ TEST_F(viommu, alloc_data)
 			      mem, sizeof(*edge));
 	free_edge(mem);
 
-	/* None of these holds the parent */
+	/* None of these calls holds the parent */
 	test_ioctl_destroy(parent_id);
+}
+
+/* A vIOMMU type can require data: the op that allocates receives it */
+TEST_F(viommu, alloc_strict)
+{
+	const __u32 type = IOMMU_VIOMMU_TYPE_SELFTEST_STRICT;
+	struct iommu_viommu_selftest data = {};
+	__u32 parent_id, id;
+
+	test_cmd_hwpt_alloc(self->device_id, self->ioas_id,
+			    IOMMU_HWPT_ALLOC_NEST_PARENT, &parent_id);
+	test_err_viommu_alloc(EINVAL, self->device_id, parent_id, type, NULL,
+			      0);
+	test_err_viommu_alloc(EINVAL, self->device_id, parent_id, type, &data,
+			      sizeof(data));
+	ASSERT_EQ(0, data.out_data);
+	test_ioctl_destroy(parent_id);
+
+	data.in_data = 0xbeef;
+	test_cmd_hwpt_alloc(self->device_id, self->ioas_id,
+			    IOMMU_HWPT_ALLOC_NEST_PARENT, &parent_id);
+	ASSERT_EQ(0, _test_cmd_viommu_alloc(self->fd, self->device_id,
+					    parent_id, type, &data,
+					    sizeof(data), &id));
+	ASSERT_EQ(0xbeef, data.out_data);
+	test_err_destroy(EBUSY, parent_id);
+	test_ioctl_destroy(id);
+	test_ioctl_destroy(parent_id);
+}
+
+/* The driver receives the requested type, and may support several */
+TEST_F(viommu, hw_info_type)
+{
+	struct iommu_test_hw_info info = {};
+	struct iommu_hw_info cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE,
+		.dev_id = self->device_id,
+		.data_len = sizeof(info),
+		.data_uptr = (uintptr_t)&info,
+		.in_data_type = IOMMU_HW_INFO_TYPE_SELFTEST_OTHER,
+	};
+
+	ASSERT_EQ(0, ioctl(self->fd, IOMMU_GET_HW_INFO, &cmd));
+	ASSERT_EQ(IOMMU_HW_INFO_TYPE_SELFTEST_OTHER, cmd.out_data_type);
+	ASSERT_EQ(IOMMU_HW_INFO_SELFTEST_REGVAL, info.test_reg);
+
+	/* Without the flag the value does not reach the driver */
+	cmd.flags = 0;
+	ASSERT_EQ(0, ioctl(self->fd, IOMMU_GET_HW_INFO, &cmd));
+	ASSERT_EQ(IOMMU_HW_INFO_TYPE_SELFTEST, cmd.out_data_type);
+
+	cmd.flags = IOMMU_HW_INFO_FLAG_INPUT_TYPE;
+	cmd.in_data_type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
+	EXPECT_ERRNO(EOPNOTSUPP, ioctl(self->fd, IOMMU_GET_HW_INFO, &cmd));
 }
 
 TEST_F(viommu, who_holds_whom)
@@ -284,7 +349,7 @@ TEST_F(viommu, who_holds_whom)
 	__u32 other_id, nested_id, vdevice_id, veventq_id;
 	int veventq_fd;
 
-	/* Two on one parent, which goes after the last */
+	/* Two vIOMMUs hold the parent until both are destroyed */
 	test_cmd_viommu_alloc(self->device_id, self->parent_id, &other_id);
 	ASSERT_NE(other_id, self->viommu_id);
 	test_err_destroy(EBUSY, self->parent_id);
@@ -292,7 +357,7 @@ TEST_F(viommu, who_holds_whom)
 	test_err_destroy(EBUSY, self->parent_id);
 	test_err_destroy(ENOENT, other_id);
 
-	/* Each of these holds the vIOMMU */
+	/* Each of these objects holds the vIOMMU */
 	test_cmd_nested(self->viommu_id, &nested_id);
 	test_err_destroy(EBUSY, self->viommu_id);
 	test_ioctl_destroy(nested_id);
@@ -312,7 +377,7 @@ TEST_F(viommu, who_holds_whom)
 	test_ioctl_destroy(self->parent_id);
 }
 
-/* All of them at once when the iommufd is closed, in the order of teardown */
+/* Closing the iommufd destroys all objects, in teardown order */
 TEST_F(viommu, close_everything)
 {
 	__u32 nested_id, vdevice_id, veventq_id;
@@ -371,7 +436,7 @@ TEST_F(viommu, nested_refused)
 				   IOMMU_HWPT_DATA_SELFTEST, data,
 				   sizeof(data[0]));
 
-	/* Neither a vDEVICE nor another nested HWPT is a place to nest */
+	/* A vDEVICE is not a valid parent */
 	test_cmd_vdevice_alloc(self->viommu_id, self->device_id, VDEV,
 			       &vdevice_id);
 	test_err_hwpt_alloc_nested(EINVAL, self->device_id, vdevice_id, 0, &id,
@@ -379,7 +444,7 @@ TEST_F(viommu, nested_refused)
 				   sizeof(data[0]));
 	test_ioctl_destroy(vdevice_id);
 
-	/* The blob: its first version is the first word */
+	/* The data: its first version is the first word */
 	test_err_hwpt_alloc_nested(EINVAL, self->device_id, self->viommu_id, 0,
 				   &id, IOMMU_HWPT_DATA_SELFTEST, data, 3);
 	data[0].pagetable_type = 1;
@@ -412,7 +477,7 @@ TEST_F(viommu, nested_refused)
 	cmd.__reserved = 1;
 	EXPECT_ERRNO(EOPNOTSUPP, ioctl(self->fd, IOMMU_HWPT_ALLOC, &cmd));
 
-	/* None of these holds the vIOMMU */
+	/* None of these calls holds the vIOMMU */
 	test_ioctl_destroy(self->viommu_id);
 }
 
@@ -424,7 +489,7 @@ TEST_F(viommu, nested_attach)
 	test_cmd_nested(self->viommu_id, &nested_id);
 	test_cmd_nested(self->viommu_id, &second_id);
 
-	/* Without a vDEVICE the device stays where it is */
+	/* Without a vDEVICE the attach fails, and the device keeps its HWPT */
 	test_err_mock_domain_replace(ENOENT, self->stdev_id, nested_id);
 	test_ioctl_destroy(nested_id);
 	test_cmd_nested(self->viommu_id, &nested_id);
@@ -440,13 +505,13 @@ TEST_F(viommu, nested_attach)
 	test_ioctl_destroy(vdevice_id);
 	test_err_destroy(EBUSY, second_id);
 
-	/* Nor to stay where it is: that the way back is refused is a WARN */
+	/* Rolling back to the old HWPT needs no vDEVICE, or it WARNs */
 	test_cmd_nested(self->viommu_id, &nested_id);
 	test_err_mock_domain_replace(ENOENT, self->stdev_id, nested_id);
 	test_ioctl_destroy(nested_id);
 	test_err_destroy(EBUSY, second_id);
 
-	/* It is an ordinary nested HWPT of the mock driver otherwise */
+	/* Invalidation of the HWPT works as for any nested mock HWPT */
 	num = 1;
 	test_cmd_hwpt_invalidate(second_id, &inv,
 				 IOMMU_HWPT_INVALIDATE_DATA_SELFTEST,
@@ -480,6 +545,41 @@ TEST_F(viommu, nested_iopf)
 	test_ioctl_destroy(fault_id);
 }
 
+/* The mock driver receives all flags; fault queues need no nest parent */
+TEST_F(viommu, paging_iopf)
+{
+	const __u32 known = IOMMU_HWPT_FAULT_ID_VALID |
+			    IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+	__u32 fault_id, fault_fd, hwpt_id;
+	unsigned int bit;
+
+	test_ioctl_fault_alloc(&fault_id, &fault_fd);
+	test_cmd_hwpt_alloc_iopf(self->device_id, self->ioas_id, fault_id,
+				 IOMMU_HWPT_FAULT_ID_VALID, &hwpt_id,
+				 IOMMU_HWPT_DATA_NONE, NULL, 0);
+	test_cmd_mock_domain_replace(self->stdev_id, hwpt_id);
+	test_cmd_trigger_iopf_no_pasid(self->device_id, fault_fd);
+	test_err_destroy(EBUSY, fault_id);
+	test_cmd_mock_domain_replace(self->stdev_id, self->ioas_id);
+	test_ioctl_destroy(hwpt_id);
+
+	for (bit = 0; bit < 32; bit++) {
+		if (known & (1U << bit))
+			continue;
+		test_err_hwpt_alloc_iopf(EOPNOTSUPP, self->device_id,
+					 self->ioas_id, fault_id,
+					 IOMMU_HWPT_FAULT_ID_VALID |
+						 (1U << bit),
+					 &hwpt_id, IOMMU_HWPT_DATA_NONE, NULL,
+					 0);
+	}
+	test_err_hwpt_alloc_iopf(ENOENT, self->device_id, self->ioas_id, NO_ID,
+				 IOMMU_HWPT_FAULT_ID_VALID, &hwpt_id,
+				 IOMMU_HWPT_DATA_NONE, NULL, 0);
+	ASSERT_EQ(0, close(fault_fd));
+	test_ioctl_destroy(fault_id);
+}
+
 TEST_F(viommu, vdevice_refused)
 {
 	struct iommu_vdevice_alloc cmd = {
@@ -502,7 +602,7 @@ TEST_F(viommu, vdevice_refused)
 	EXPECT_ERRNO(EFAULT, ioctl_readonly(self->fd, IOMMU_VDEVICE_ALLOC, &cmd,
 					    sizeof(cmd)));
 
-	/* All of 32 bits, and nothing is left of what was refused */
+	/* All 32 bits work, and refused calls left nothing behind */
 	test_cmd_vdevice_alloc(self->viommu_id, self->device_id, UINT32_MAX,
 			       &vdevice_id);
 	test_ioctl_destroy(vdevice_id);
@@ -512,19 +612,19 @@ TEST_F(viommu, vdevice_refused)
 	test_cmd_vdevice_alloc(self->viommu_id, self->device_id, VDEV,
 			       &vdevice_id);
 
-	/* One per device, on whatever vIOMMU */
+	/* One vDEVICE per device, over all vIOMMUs */
 	test_err_vdevice_alloc(EEXIST, self->viommu_id, self->device_id, VDEV);
 	test_err_vdevice_alloc(EEXIST, self->viommu_id, self->device_id,
 			       OTHER_VDEV);
 	test_err_vdevice_alloc(EEXIST, viommu2_id, self->device_id, VDEV);
-	/* One device per name, on each vIOMMU */
+	/* One device per virtual ID, on each vIOMMU */
 	test_err_vdevice_alloc(EEXIST, self->viommu_id, device2_id, VDEV);
 	test_cmd_vdevice_alloc(viommu2_id, device2_id, VDEV, &vdevice2_id);
 	test_ioctl_destroy(vdevice2_id);
 	test_cmd_vdevice_alloc(self->viommu_id, device2_id, OTHER_VDEV,
 			       &vdevice2_id);
 
-	/* The device is held by its driver, whether or not it has a vDEVICE */
+	/* The device is held by its driver, with or without a vDEVICE */
 	test_err_destroy(EBUSY, device2_id);
 	test_ioctl_destroy(vdevice2_id);
 	test_err_destroy(ENOENT, vdevice2_id);
@@ -533,7 +633,195 @@ TEST_F(viommu, vdevice_refused)
 	test_ioctl_destroy(self->viommu_id);
 }
 
-/* A device that leaves takes its vDEVICE with it, and nothing gets its id */
+/* A vIOMMU belongs to one IOMMU instance, and so do its devices */
+TEST_F(viommu, other_driver)
+{
+	struct iommu_hwpt_selftest data = {};
+	__u32 stdev2_id, device2_id, id;
+
+	test_cmd_mock_domain_flags(self->ioas_id, MOCK_FLAGS_DEVICE_OTHER_IOMMU,
+				   &stdev2_id, NULL, &device2_id);
+	test_err_viommu_alloc(EINVAL, device2_id, self->parent_id, TYPE_VIOMMU,
+			      NULL, 0);
+	test_err_vdevice_alloc(EINVAL, self->viommu_id, device2_id, VDEV);
+	test_err_hwpt_alloc_nested(EINVAL, device2_id, self->viommu_id, 0, &id,
+				   IOMMU_HWPT_DATA_SELFTEST, &data,
+				   sizeof(data));
+	test_ioctl_destroy(stdev2_id);
+	test_ioctl_destroy(self->viommu_id);
+}
+
+/* A readable page; a write to it blocks until the userfaultfd allows it */
+struct slow_page {
+	void *mem;
+	int fd;
+};
+
+static int slow_page_protect(struct slow_page *page, __u64 mode)
+{
+	struct uffdio_writeprotect protect = {
+		.range = { (uintptr_t)page->mem, PAGE_SIZE },
+		.mode = mode,
+	};
+
+	return ioctl(page->fd, UFFDIO_WRITEPROTECT, &protect);
+}
+
+/* Return: 0 or an errno. page->fd is -1 without userfaultfd in the kernel. */
+static int slow_page_create(struct slow_page *page, const void *data,
+			    size_t len)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	};
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_WP };
+
+	page->fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (page->fd < 0)
+		return errno;
+	page->mem = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert(page->mem != MAP_FAILED);
+	memcpy(page->mem, data, len);
+
+	range.range.start = (uintptr_t)page->mem;
+	range.range.len = PAGE_SIZE;
+	if (ioctl(page->fd, UFFDIO_API, &api) ||
+	    ioctl(page->fd, UFFDIO_REGISTER, &range) ||
+	    slow_page_protect(page, UFFDIO_WRITEPROTECT_MODE_WP))
+		return errno;
+	return 0;
+}
+
+/* An ioctl with its struct in such a page */
+struct slow_ioctl {
+	struct slow_page page;
+	unsigned long request;
+	int fd;
+	int err;
+};
+
+static void *slow_ioctl(void *arg)
+{
+	struct slow_ioctl *slow = arg;
+
+	slow->err = 0;
+	if (ioctl(slow->fd, slow->request, slow->page.mem))
+		slow->err = errno;
+	return NULL;
+}
+
+struct leaving_device {
+	int fd;
+	__u32 stdev_id;
+	__u32 pt_id;
+	int rc;
+};
+
+static void *device_leaves(void *arg)
+{
+	struct leaving_device *dev = arg;
+
+	dev->rc = _test_cmd_mock_domain_replace(dev->fd, dev->stdev_id,
+						dev->pt_id, NULL) ?:
+		  _test_ioctl_destroy(dev->fd, dev->stdev_id);
+	return NULL;
+}
+
+/*
+ * A task that waits for user memory blocks no other task. The ioctl has read
+ * its struct and waits to write the id back; meanwhile another task detaches
+ * and unbinds the device. Return: 0, or an error if that takes longer than 5 s.
+ */
+static int device_leaves_meanwhile(struct slow_ioctl *slow,
+				   struct leaving_device *leaving)
+{
+	pthread_t allocates, leaves;
+	struct timespec deadline;
+	int rc;
+
+	if (pthread_create(&allocates, NULL, slow_ioctl, slow) ||
+	    poll_fd(slow->page.fd, 10000) != POLLIN ||
+	    pthread_create(&leaves, NULL, device_leaves, leaving))
+		return -1;
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += 5;
+	rc = pthread_timedjoin_np(leaves, NULL, &deadline);
+
+	if (slow_page_protect(&slow->page, 0) ||
+	    pthread_join(allocates, NULL) ||
+	    (rc && pthread_join(leaves, NULL)) || close(slow->page.fd))
+		return -1;
+	return rc ?: leaving->rc;
+}
+
+TEST_F(viommu, vdevice_slow_memory)
+{
+	struct iommu_vdevice_alloc cmd = {
+		.size = sizeof(cmd),
+		.viommu_id = self->viommu_id,
+		.virt_id = VDEV,
+	};
+	struct slow_ioctl slow = {
+		.fd = self->fd,
+		.request = IOMMU_VDEVICE_ALLOC,
+	};
+	struct leaving_device leaving = { .fd = self->fd };
+	__u32 vdevice_id;
+	int rc;
+
+	test_ioctl_ioas_alloc(&leaving.pt_id);
+	test_cmd_mock_domain(self->ioas_id, &leaving.stdev_id, NULL,
+			     &cmd.dev_id);
+	rc = slow_page_create(&slow.page, &cmd, sizeof(cmd));
+	if (slow.page.fd < 0)
+		SKIP(return, "no userfaultfd here");
+	ASSERT_EQ(0, rc);
+	EXPECT_EQ(0, device_leaves_meanwhile(&slow, &leaving));
+	EXPECT_EQ(ENOENT, slow.err);
+	ASSERT_EQ(0, munmap(slow.page.mem, PAGE_SIZE));
+
+	/* The virtual ID is free, and no reference to the vIOMMU is left */
+	test_cmd_vdevice_alloc(self->viommu_id, self->device_id, VDEV,
+			       &vdevice_id);
+	test_ioctl_destroy(vdevice_id);
+	test_ioctl_destroy(self->viommu_id);
+}
+
+TEST_F(viommu, viommu_slow_memory)
+{
+	struct iommu_viommu_alloc cmd = {
+		.size = sizeof(cmd),
+		.type = TYPE_VIOMMU,
+		.hwpt_id = self->parent_id,
+	};
+	struct slow_ioctl slow = {
+		.fd = self->fd,
+		.request = IOMMU_VIOMMU_ALLOC,
+	};
+	struct leaving_device leaving = { .fd = self->fd };
+	struct iommu_viommu_alloc *done;
+	int rc;
+
+	test_ioctl_ioas_alloc(&leaving.pt_id);
+	test_cmd_mock_domain(self->ioas_id, &leaving.stdev_id, NULL,
+			     &cmd.dev_id);
+	rc = slow_page_create(&slow.page, &cmd, sizeof(cmd));
+	if (slow.page.fd < 0)
+		SKIP(return, "no userfaultfd here");
+	ASSERT_EQ(0, rc);
+	EXPECT_EQ(0, device_leaves_meanwhile(&slow, &leaving));
+
+	/* The vIOMMU outlives the device */
+	ASSERT_EQ(0, slow.err);
+	done = slow.page.mem;
+	test_ioctl_destroy(done->out_viommu_id);
+	ASSERT_EQ(0, munmap(slow.page.mem, PAGE_SIZE));
+	test_ioctl_destroy(self->viommu_id);
+}
+
+/* Unbinding a device destroys its vDEVICE, whose id is not reused */
 TEST_F(viommu, vdevice_tombstone)
 {
 	__u32 stdev2_id, device2_id, vdevice_id, vdevice2_id, veventq_id;
@@ -553,11 +841,11 @@ TEST_F(viommu, vdevice_tombstone)
 	test_cmd_trigger_vevents(device2_id, 1);
 	test_ioctl_destroy(stdev2_id);
 
-	/* The device is gone */
+	/* The device no longer exists */
 	test_err_vdevice_alloc(ENOENT, self->viommu_id, device2_id, VDEV);
 	test_err_trigger_vevent(ENOENT, device2_id);
 
-	/* There is nothing under the id, for whatever purpose */
+	/* No ioctl finds an object under the id */
 	test_err_destroy(ENOENT, vdevice_id);
 	test_err_vdevice_alloc(ENOENT, vdevice_id, self->device_id, VDEV);
 	test_err_veventq_alloc(ENOENT, vdevice_id, TYPE_VEVENTQ, 1);
@@ -567,7 +855,7 @@ TEST_F(viommu, vdevice_tombstone)
 				   IOMMU_HWPT_DATA_SELFTEST, &data,
 				   sizeof(data));
 
-	/* Other ids of the device are used again, this one is not */
+	/* The other ids of the device are reused, this one is not */
 	for (i = 0; i < 8; i++) {
 		test_ioctl_ioas_alloc(&ioas_id);
 		ASSERT_NE(vdevice_id, ioas_id);
@@ -575,7 +863,7 @@ TEST_F(viommu, vdevice_tombstone)
 	}
 	ASSERT_TRUE(reused);
 
-	/* The name is free, and nothing holds the HWPT or the vIOMMU */
+	/* The virtual ID is free, and the HWPT and the vIOMMU are not held */
 	test_cmd_vdevice_alloc(self->viommu_id, self->device_id, VDEV,
 			       &vdevice2_id);
 	ASSERT_NE(vdevice_id, vdevice2_id);
@@ -586,7 +874,7 @@ TEST_F(viommu, vdevice_tombstone)
 	test_ioctl_destroy(self->viommu_id);
 }
 
-/* One that user space destroys leaves its id to others */
+/* The id of a vDEVICE that user space destroys is reused */
 TEST_F(viommu, vdevice_no_tombstone)
 {
 	__u32 stdev2_id, device2_id, vdevice_id, ioas_id;
@@ -644,7 +932,7 @@ TEST_F(viommu, invalidate)
 	test_cmd_dev_check_cache_all(device2_id, 0);
 	test_cmd_dev_check_cache(self->device_id, 3, UNTOUCHED);
 
-	/* Under the name that the device has now */
+	/* The current virtual ID of the device counts */
 	test_ioctl_destroy(vdevice2_id);
 	test_err_invalidate(EINVAL, self->viommu_id, &inv, TYPE_INV,
 			    sizeof(inv), 1, 0);
@@ -654,7 +942,7 @@ TEST_F(viommu, invalidate)
 	test_cmd_invalidate(&inv, sizeof(inv), 1);
 	test_cmd_dev_check_cache_all(self->device_id, 0);
 
-	/* What is checked can be told from what is not */
+	/* The check itself detects wrong values and arguments */
 	test_err_dev_check_cache(EINVAL, self->device_id, 0, 1);
 	test_err_dev_check_cache(EINVAL, self->device_id, MOCK_DEV_CACHE_NUM,
 				 0);
@@ -679,7 +967,7 @@ TEST_F(viommu, invalidate_refused)
 	test_cmd_vdevice_alloc(self->viommu_id, self->device_id, VDEV,
 			       &vdevice_id);
 
-	/* Nothing to do asks whether there is such a type */
+	/* A request without entries probes for the type */
 	num = 0;
 	test_cmd_hwpt_invalidate(self->viommu_id, NULL, TYPE_INV, 0, &num);
 	ASSERT_EQ(0, num);
@@ -697,7 +985,7 @@ TEST_F(viommu, invalidate_refused)
 			    PAGE_SIZE + 1, 1, 0);
 	test_err_invalidate(EINVAL, self->viommu_id, &inv, TYPE_INV,
 			    sizeof(inv), MAX_ENTRIES + 1, 0);
-	/* The most that is allowed gets as far as to be read */
+	/* The maximum is accepted and fails only at reading */
 	test_err_invalidate(EFAULT, self->viommu_id, mem + PAGE_SIZE, TYPE_INV,
 			    sizeof(inv), MAX_ENTRIES, 0);
 	EXPECT_ERRNO(EOPNOTSUPP, ioctl(self->fd, IOMMU_HWPT_INVALIDATE, &cmd));
@@ -708,7 +996,7 @@ TEST_F(viommu, invalidate_refused)
 			    0);
 	test_err_invalidate(EINVAL, self->ioas_id, &inv, TYPE_INV, sizeof(inv),
 			    1, 0);
-	test_err_invalidate(ENOENT, self->parent_id, &inv, TYPE_INV,
+	test_err_invalidate(EINVAL, self->parent_id, &inv, TYPE_INV,
 			    sizeof(inv), 1, 0);
 
 	inv.vdev_id = OTHER_VDEV;
@@ -724,7 +1012,7 @@ TEST_F(viommu, invalidate_refused)
 			    sizeof(inv), 1, 0);
 	test_cmd_dev_check_cache_all(self->device_id, UNTOUCHED);
 
-	/* What was done is not reported to nowhere */
+	/* EFAULT if entry_num can't be written back */
 	cmd.__reserved = 0;
 	EXPECT_ERRNO(EFAULT, ioctl_readonly(self->fd, IOMMU_HWPT_INVALIDATE,
 					    &cmd, sizeof(cmd)));
@@ -746,7 +1034,7 @@ TEST_F(viommu, invalidate_entry_len)
 	test_cmd_vdevice_alloc(self->viommu_id, self->device_id, VDEV,
 			       &vdevice_id);
 
-	/* Longer: what the kernel does not know is 0, up to there it is done */
+	/* Longer entries: E2BIG unless the unknown part is 0 */
 	ext[1].future = 1;
 	test_err_invalidate(E2BIG, self->viommu_id, ext, TYPE_INV,
 			    sizeof(ext[0]), 3, 1);
@@ -757,20 +1045,47 @@ TEST_F(viommu, invalidate_entry_len)
 	test_cmd_dev_check_cache(self->device_id, 2, 0);
 	test_cmd_dev_check_cache(self->device_id, 3, UNTOUCHED);
 
-	/* Shorter: the rest is 0, here the index */
+	/* Shorter entries: the first version is the whole struct */
+	test_err_invalidate(EINVAL, self->viommu_id, &ext[2], TYPE_INV,
+			    sizeof(ext[0].inv) - 1, 1, 0);
+	test_err_invalidate(EINVAL, self->viommu_id, &ext[2], TYPE_INV, 1, 1,
+			    0);
 	test_cmd_dev_check_cache(self->device_id, 0, UNTOUCHED);
-	test_cmd_invalidate(&ext[2], 8, 1);
-	test_cmd_dev_check_cache(self->device_id, 0, 0);
 	test_cmd_dev_check_cache(self->device_id, 3, UNTOUCHED);
 
-	/* The longest */
+	/* The maximum length */
 	memset(buffer, 0, BUFFER_SIZE);
 	memcpy(buffer, &ext[2], sizeof(ext[2].inv));
 	test_cmd_invalidate(buffer, PAGE_SIZE, 1);
 	test_cmd_dev_check_cache(self->device_id, 3, 0);
 }
 
-/* What is done is told to the entry, wherever in a long request it ends */
+/* A nested mock HWPT refuses longer entries, as it always did */
+TEST_F(viommu, invalidate_hwpt_entry_len)
+{
+	const __u32 type = IOMMU_HWPT_INVALIDATE_DATA_SELFTEST;
+	struct iommu_hwpt_selftest data = { .iotlb = IOMMU_TEST_IOTLB_DEFAULT };
+	struct {
+		struct iommu_hwpt_invalidate_selftest inv;
+		__u32 future;
+	} ext[2] = {
+		{ .inv = { .iotlb_id = 1 } },
+		{ .inv = { .iotlb_id = 2 }, .future = 1 },
+	};
+	__u32 id;
+
+	test_cmd_hwpt_alloc_nested(self->device_id, self->parent_id, 0, &id,
+				   IOMMU_HWPT_DATA_SELFTEST, &data,
+				   sizeof(data));
+	test_err_invalidate(EINVAL, id, ext, type, sizeof(ext[0]), 2, 0);
+	test_cmd_hwpt_check_iotlb(id, 1, IOMMU_TEST_IOTLB_DEFAULT);
+	test_err_invalidate(EINVAL, id, &ext[1], type, sizeof(ext[0].inv) - 1,
+			    1, 0);
+	test_cmd_hwpt_check_iotlb(id, 2, IOMMU_TEST_IOTLB_DEFAULT);
+	test_ioctl_destroy(id);
+}
+
+/* entry_num is exact, wherever a long request ends */
 TEST_F(viommu, invalidate_exact)
 {
 	static const unsigned int fail_at[] = { 0, 1, 7, 8, 9, 16, 99 };
@@ -786,13 +1101,13 @@ TEST_F(viommu, invalidate_exact)
 			const unsigned int bad = fail_at[k];
 			int err = EINVAL;
 
-			/* Its caches are as new */
+			/* A new device, to start with untouched caches */
 			test_cmd_mock_domain(self->ioas_id, &stdev_id, NULL,
 					     &device_id);
 			test_cmd_vdevice_alloc(self->viommu_id, device_id, VDEV,
 					       &vdevice_id);
 
-			/* 0 before, 1 by the last good one, 2 after the bad */
+			/* 0: before the last good entry, 1: it, 2: after */
 			invs = mem;
 			if (how == 2)
 				invs = mem + PAGE_SIZE - bad * sizeof(*invs);
@@ -822,7 +1137,7 @@ TEST_F(viommu, invalidate_exact)
 		}
 	}
 
-	/* None is bad */
+	/* A request without a bad entry */
 	test_cmd_vdevice_alloc(self->viommu_id, self->device_id, VDEV,
 			       &vdevice_id);
 	invs = mem;
@@ -849,7 +1164,7 @@ TEST_F(viommu, unknown_test_ops)
 		EXPECT_ERRNO(EOPNOTSUPP, ioctl(self->fd, IOMMU_TEST_CMD, &cmd));
 }
 
-/* The fixture above and a queue on the vIOMMU, and a vDEVICE */
+/* The objects of the viommu fixture, with a vDEVICE and an event queue */
 FIXTURE(veventq)
 {
 	int fd;
@@ -881,13 +1196,6 @@ FIXTURE_TEARDOWN(veventq)
 	teardown_iommufd(self->fd, _metadata);
 }
 
-static short poll_fd(int fd, int msec)
-{
-	struct pollfd pfd = { .fd = fd, .events = ~POLLNVAL };
-
-	return poll(&pfd, 1, msec) < 0 ? -errno : pfd.revents;
-}
-
 #define test_readable()                                                       \
 	ASSERT_EQ(POLLIN | POLLRDNORM, poll_fd(self->veventq_fd, 0))
 #define test_empty()                                                          \
@@ -906,11 +1214,11 @@ static short poll_fd(int fd, int msec)
 	})
 #define test_is_lost(rec, seq)                                                \
 	({                                                                    \
-		const struct iommu_vevent_header *_hdr = &(rec)->hdr;         \
+		const struct iommufd_vevent_header *_hdr = &(rec)->hdr;       \
 		ASSERT_EQ(IOMMU_VEVENTQ_FLAG_LOST_EVENTS, _hdr->flags);       \
 		ASSERT_EQ(seq, _hdr->sequence);                               \
 	})
-/* Exactly this one */
+/* The next record is exactly this event */
 #define test_read_event(seq, id)                                              \
 	({                                                                    \
 		struct record _record;                                        \
@@ -931,7 +1239,7 @@ TEST_F(veventq, alloc_refused)
 	struct rlimit saved, none = {};
 	int next;
 
-	/* In the order of the ABI: each with all that comes later wrong, too */
+	/* In ABI order: all later checks of each call would fail, too */
 	cmd = (struct iommu_veventq_alloc){ .size = sizeof(cmd), .flags = 1,
 					    .type = TYPE_VEVENTQ };
 	EXPECT_ERRNO(EOPNOTSUPP, ioctl(self->fd, IOMMU_VEVENTQ_ALLOC, &cmd));
@@ -948,14 +1256,14 @@ TEST_F(veventq, alloc_refused)
 			       IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, 1);
 	test_err_veventq_alloc(EEXIST, self->viommu_id, TYPE_VEVENTQ, 1);
 
-	/* The queue that is there has not suffered */
+	/* The existing queue still works */
 	test_cmd_trigger_vevents(self->device_id, 1);
 	test_read_event(0, VDEV);
 	ASSERT_EQ(0, close(self->veventq_fd));
 	self->veventq_fd = -1;
 	test_ioctl_destroy(self->veventq_id);
 
-	/* No descriptor: EMFILE, and no queue is left that would be in the way */
+	/* Without a free descriptor: EMFILE, and no queue is left over */
 	next = dup(self->fd);
 	ASSERT_NE(-1, next);
 	ASSERT_EQ(0, close(next));
@@ -969,11 +1277,11 @@ TEST_F(veventq, alloc_refused)
 					    &good, sizeof(good)));
 	test_err_trigger_vevent(ENOENT, self->device_id);
 
-	/* Neither a queue nor a descriptor is left; the deepest one works */
+	/* No queue or descriptor is left over; the maximum depth works */
 	cmd = good;
 	cmd.veventq_depth = MAX_DEPTH;
 	cmd.size = offsetofend(struct iommu_veventq_alloc, out_veventq_fd);
-	/* Beyond the end */
+	/* Beyond the end, so the kernel ignores it */
 	cmd.__reserved = 1;
 	ASSERT_EQ(0, ioctl(self->fd, IOMMU_VEVENTQ_ALLOC, &cmd));
 	ASSERT_EQ(next, cmd.out_veventq_fd);
@@ -1004,7 +1312,7 @@ TEST_F(veventq, read)
 	struct record records[DEPTH];
 	int flags;
 
-	/* Never blocks, whatever O_NONBLOCK says */
+	/* read() never blocks, with or without O_NONBLOCK */
 	test_empty();
 	flags = fcntl(self->veventq_fd, F_GETFL);
 	ASSERT_EQ(0, fcntl(self->veventq_fd, F_SETFL, flags | O_NONBLOCK));
@@ -1012,7 +1320,7 @@ TEST_F(veventq, read)
 	EXPECT_ERRNO(EINVAL, read(self->veventq_fd, records,
 				  sizeof(records[0].hdr) - 1));
 
-	/* Too short for the record, which stays */
+	/* A buffer too short for the record: EINVAL, and the record stays */
 	test_cmd_trigger_vevents(self->device_id, 1);
 	test_readable();
 	EXPECT_ERRNO(EINVAL, read(self->veventq_fd, records,
@@ -1023,7 +1331,7 @@ TEST_F(veventq, read)
 	test_read_event(0, VDEV);
 	test_empty();
 
-	/* As many as fit and no part of one */
+	/* As many whole records as fit */
 	test_cmd_trigger_vevents(self->device_id, 3);
 	ASSERT_EQ(2 * sizeof(records[0]),
 		  read(self->veventq_fd, records, 3 * sizeof(records[0]) - 1));
@@ -1045,14 +1353,14 @@ TEST_F(veventq, read_fault)
 
 	test_cmd_trigger_vevents(self->device_id, 3);
 
-	/* Not even the first, or a part of it: nothing is lost */
+	/* A fault in the first record: EFAULT, and no event is lost */
 	EXPECT_ERRNO(EFAULT, read(self->veventq_fd, mem + PAGE_SIZE,
 				  3 * sizeof(*edge)));
 	EXPECT_ERRNO(EFAULT, read(self->veventq_fd, mem + PAGE_SIZE - 4,
 				  3 * sizeof(*edge)));
 	test_readable();
 
-	/* One and a half */
+	/* Room for one and a half records */
 	edge = mem + PAGE_SIZE - sizeof(*edge) - 6;
 	ASSERT_EQ(sizeof(*edge),
 		  read(self->veventq_fd, edge, 3 * sizeof(*edge)));
@@ -1061,7 +1369,7 @@ TEST_F(veventq, read_fault)
 	test_read_event(2, VDEV);
 	test_empty();
 
-	/* The notice of a loss is as safe */
+	/* A fault does not lose a lost-events record either */
 	test_cmd_trigger_vevents(self->device_id, DEPTH + 1);
 	edge = mem + PAGE_SIZE - DEPTH * sizeof(*edge);
 	ASSERT_EQ(DEPTH * sizeof(*edge),
@@ -1081,7 +1389,7 @@ TEST_F(veventq, overflow)
 	struct record records[DEPTH + 2];
 	int i;
 
-	/* One record for three that are lost, behind those that are not */
+	/* One lost-events record for three lost events, after the others */
 	test_cmd_trigger_vevents(self->device_id, DEPTH + 3);
 	ASSERT_EQ(DEPTH * sizeof(records[0]) + sizeof(records[0].hdr),
 		  read(self->veventq_fd, records, sizeof(records)));
@@ -1090,11 +1398,11 @@ TEST_F(veventq, overflow)
 	test_is_lost(&records[DEPTH], DEPTH + 2);
 	test_empty();
 
-	/* Its number is not used again */
+	/* Its sequence number is not reused */
 	test_cmd_trigger_vevents(self->device_id, 1);
 	test_read_event(DEPTH + 3, VDEV);
 
-	/* With an event behind it the gap tells: DEPTH + 8 is lost */
+	/* If an event follows, the gap shows the loss of DEPTH + 8 */
 	test_cmd_trigger_vevents(self->device_id, DEPTH + 1);
 	test_read_event(DEPTH + 4, VDEV);
 	test_cmd_trigger_vevents(self->device_id, 1);
@@ -1106,7 +1414,7 @@ TEST_F(veventq, overflow)
 	test_empty();
 }
 
-/* Who waits is woken */
+/* An event wakes poll() */
 TEST_F(veventq, poll)
 {
 	int status;
@@ -1126,7 +1434,7 @@ TEST_F(veventq, poll)
 	test_empty();
 }
 
-/* An event goes by what the device is to the guest when it happens */
+/* An event belongs to the vDEVICE that exists when the event occurs */
 TEST_F(veventq, vdevice)
 {
 	__u32 viommu2_id, veventq2_id;
@@ -1145,7 +1453,7 @@ TEST_F(veventq, vdevice)
 	test_cmd_trigger_vevents(self->device_id, 1);
 	test_read_event(1, OTHER_VDEV);
 
-	/* On another vIOMMU: without a queue there, and with one */
+	/* On another vIOMMU, without and with a queue there */
 	test_ioctl_destroy(self->vdevice_id);
 	test_cmd_viommu_alloc(self->device_id, self->parent_id, &viommu2_id);
 	test_cmd_vdevice_alloc(viommu2_id, self->device_id, VDEV,
@@ -1159,7 +1467,7 @@ TEST_F(veventq, vdevice)
 	ASSERT_EQ(0, close(veventq2_fd));
 }
 
-/* The queue is there until it is destroyed, and its descriptor holds it */
+/* The queue exists until it is destroyed, and its descriptor holds it */
 TEST_F(veventq, close_queue)
 {
 	test_err_destroy(EBUSY, self->veventq_id);
@@ -1167,14 +1475,14 @@ TEST_F(veventq, close_queue)
 	ASSERT_EQ(0, close(self->veventq_fd));
 	self->veventq_fd = -1;
 
-	/* It goes on to take events, and is in the way of another */
+	/* It still takes events, and blocks the allocation of another queue */
 	test_cmd_trigger_vevents(self->device_id, DEPTH + 1);
 	test_err_veventq_alloc(EEXIST, self->viommu_id, TYPE_VEVENTQ, 1);
 	test_err_destroy(EBUSY, self->viommu_id);
 	test_ioctl_destroy(self->veventq_id);
 	test_err_trigger_vevent(ENOENT, self->device_id);
 
-	/* A new one starts anew */
+	/* A new queue starts at sequence 0 */
 	test_cmd_veventq_alloc(self->viommu_id, DEPTH, &self->veventq_id,
 			       &self->veventq_fd);
 	test_empty();
@@ -1182,7 +1490,7 @@ TEST_F(veventq, close_queue)
 	test_read_event(0, VDEV);
 }
 
-/* The descriptor of the queue holds the iommufd, too */
+/* The descriptor of the queue also holds the iommufd */
 TEST_F(veventq, close_iommufd)
 {
 	test_cmd_trigger_vevents(self->device_id, 2);

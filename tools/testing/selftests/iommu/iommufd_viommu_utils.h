@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A helper per ioctl of vIOMMUs and for what the mock driver does behind them.
- * Those named test_cmd_ must succeed, those named test_err_ fail with an errno.
+ * A helper for each ioctl of a vIOMMU and for each mock operation behind it.
+ * test_cmd_ helpers must succeed, test_err_ helpers must fail with the errno.
  */
 #ifndef __SELFTEST_IOMMUFD_VIOMMU_UTILS
 #define __SELFTEST_IOMMUFD_VIOMMU_UTILS

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a VMM does to give its guest an SMMUv3 in hardware, step by step, with a
- * device that does DMA. Exits with 0 only if every byte is where it should be.
+ * The steps by which a VMM gives its guest a hardware SMMUv3, with a device
+ * that does DMA. The exit status is 0 only if every byte is where it should be.
  */
 #include <endian.h>
 #include <errno.h>
@@ -41,7 +41,7 @@
 /* Event, 7.3.13 */
 #define F_TRANSLATION	0x10
 
-/* Where no guest is: a page table of the kernel's, in a shape of ours */
+/* IOVA in a kernel-owned page table with chosen geometry, without a guest */
 #define WRITE_ONLY_IOVA	0x200000ULL
 
 #define WAIT_MSEC	2000
@@ -66,7 +66,7 @@ static __noreturn __printf(1, 2) void die(const char *fmt, ...)
 	exit(1);
 }
 
-/* For calls that fail only if the kernel is not what it should be */
+/* For calls that fail only on a broken kernel */
 static void must(int ret, const char *what)
 {
 	if (ret)
@@ -125,7 +125,7 @@ static __printf(3, 4) void expect(enum edu_result want, enum edu_result got,
 		die("expected instead: %s", result_name(want));
 }
 
-/* Both directions, with fresh bytes each time */
+/* Test both directions, each with new bytes */
 static void expect_dma(__u64 iova, const char *where, int page)
 {
 	expect(EDU_MOVED, edu_write(&edu, iova, page_ptr(page)),
@@ -303,7 +303,7 @@ static void attach(__u32 hwpt, const char *name)
 	printf("   attached to HWPT %u, %s\n", hwpt, name);
 }
 
-/* What is write-only at stage 2 can be read at stage 1 */
+/* Stage 1 makes a write-only mapping readable, stage 2 does not */
 static void show_stage(int fd, __u32 ioas, unsigned int stage)
 {
 	struct iommu_hwpt_arm_smmuv3_pgtable shape = {
@@ -366,7 +366,7 @@ static void send_command(int fd, __u32 viommu, const char *name,
 static void show_event(int fd, __u32 viommu)
 {
 	struct {
-		struct iommu_vevent_header header;
+		struct iommufd_vevent_header header;
 		struct iommu_vevent_arm_smmuv3 event;
 	} record;
 	struct pollfd pfd = { .events = POLLIN };
@@ -403,7 +403,7 @@ static __u64 build_stage1(struct smmuv3_s1 *s1)
 	__u64 cd;
 	int ret;
 
-	/* Mailbox and MSI window where they are; page A at GUEST_VA */
+	/* Map the mailbox and the MSI window at VA = IPA, page A at GUEST_VA */
 	ret = smmuv3_s1_init(s1, &tables, 12, 48);
 	if (!ret)
 		ret = smmuv3_s1_map(s1, edu.mbox_iova, edu.mbox_iova, 4096,

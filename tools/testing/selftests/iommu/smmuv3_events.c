@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a guest hears of its own faults: a device behind an SMMUv3 misses in the
- * guest's stage 1, and the event comes out of the vEVENTQ of the guest's vIOMMU
- * under the guest's name of the device. Nobody else hears of it, and the guest
- * hears of nothing else.
+ * Forwarding of faults to a guest. A device behind an SMMUv3 misses in the
+ * guest's stage 1. The vEVENTQ of the guest's vIOMMU receives the event with
+ * the virtual SID of the device. No other queue receives it, and the guest
+ * receives no other events.
  */
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -21,7 +21,7 @@
 
 #define DEPTH		64
 
-/* ---- Without a vIOMMU there is nobody to hear ---- */
+/* ---- Without a vIOMMU ---- */
 
 TEST(no_viommu)
 {
@@ -92,7 +92,7 @@ FIXTURE_TEARDOWN(events)
 	iommufd_cmd(self->vm.fd, IOMMU_VEVENTQ_ALLOC, &self->cmd)
 #define test_err_alloc(_errno)	REFUSED(_errno, do_alloc())
 
-/* A queue like this is fine, and the next one may be the first again */
+/* Such a queue can be allocated, and again once it is destroyed */
 #define test_alloc()							\
 do {									\
 	FACT(do_alloc());						\
@@ -100,7 +100,7 @@ do {									\
 	test_destroy(self->vm.fd, self->cmd.out_veventq_id);		\
 } while (0)
 
-/* The number that the next new file descriptor will get */
+/* Number of the next file descriptor */
 static int lowest_free_fd(void)
 {
 	int fd = dup(STDERR_FILENO);
@@ -130,7 +130,7 @@ TEST_F(events, alloc_refused)
 	self->cmd.type = IOMMU_VEVENTQ_TYPE_DEFAULT;
 	test_err_alloc(EOPNOTSUPP);
 
-	/* A type that this vIOMMU never reports would be silent for ever */
+	/* Refuse a type that this vIOMMU never reports */
 	for (i = 0; i < ARRAY_SIZE(types); i++) {
 		self->cmd.type = types[i];
 		test_err_alloc(EOPNOTSUPP)
@@ -160,7 +160,7 @@ TEST_F(events, alloc_refused)
 	ASSERT_EQ(free_fd, lowest_free_fd());
 }
 
-/* Of two things that are wrong, the ABI says which one is told */
+/* The ABI defines which of two errors is reported */
 TEST_F(events, alloc_errors_in_order)
 {
 	test_veventq_alloc(self->vm.fd, self->vm.viommu, DEPTH, &self->q);
@@ -190,7 +190,7 @@ TEST_F(events, alloc_one_per_type)
 	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, &self->q);
 	test_err_veventq_alloc(EEXIST, vm->fd, vm->viommu, DEPTH, &other);
 
-	/* Another vIOMMU has a queue of its own */
+	/* A second vIOMMU can have a queue, too */
 	test_viommu_alloc(vm->fd, self->dev.id, vm->s2, &viommu);
 	test_veventq_alloc(vm->fd, viommu, DEPTH, &other);
 	test_err_veventq_alloc(EEXIST, vm->fd, viommu, DEPTH, &other);
@@ -213,7 +213,7 @@ TEST_F(events, alloc_sizes)
 	self->cmd.size = 0;
 	test_err_alloc(EINVAL);
 
-	/* What is behind the end is nobody's business */
+	/* The kernel ignores bytes beyond cmd.size */
 	self->cmd.size = MIN_SIZE;
 	self->cmd.__reserved = 0xdead;
 	test_alloc();
@@ -242,7 +242,7 @@ TEST_F(events, alloc_efault)
 	REFUSED(EFAULT, iommufd_cmd(self->vm.fd, IOMMU_VEVENTQ_ALLOC, cmd));
 	ASSERT_EQ(free_fd, lowest_free_fd());
 
-	/* Neither a queue nor a reference to the vIOMMU is left */
+	/* No queue and no reference to the vIOMMU is left */
 	test_alloc();
 	munmap(cmd, self->vm.page);
 	test_destroy(self->vm.fd, self->vm.viommu);
@@ -294,7 +294,7 @@ TEST_F(events, fd_empty)
 	test_empty(q);
 	test_read(0, q, buf, sizeof(buf));
 	test_read(0, q, buf, LOST_RECORD);
-	/* Nobody looks at a buffer that nothing goes to */
+	/* An unused buffer is not checked */
 	test_read(0, q, NULL, sizeof(buf));
 
 	flags = fcntl(q->fd, F_GETFL);
@@ -359,14 +359,14 @@ TEST_F(events, closed_queue_stays)
 	close(q->fd);
 	q->fd = -1;
 
-	/* It goes on collecting, also beyond what it holds */
+	/* A closed queue collects events, also beyond its depth */
 	for (i = 0; i < 4; i++)
 		dma_store(dev, HOLE(i));
 	test_err_veventq_alloc(EEXIST, vm->fd, vm->viommu, DEPTH, q);
 	settle();
 	test_destroy(vm->fd, id);
 
-	/* All that it collected is gone with it */
+	/* A new queue starts empty */
 	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
 	test_silent(q);
 	test_miss(q, 0, VSID, dev, 1);
@@ -384,13 +384,13 @@ TEST_F(events, iommufd_closed_first)
 	dma_store(dev, HOLE(0));
 	test_readable(q);
 
-	/* The device keeps its iommufd, and thus its faults */
+	/* The device holds the iommufd, so the queue receives its faults */
 	FACT(close(vm->fd));
 	vm->fd = -1;
 	test_fault(q, 0, F_TRANSLATION, VSID, HOLE(0), false);
 	test_miss(q, 1, VSID, dev, 1);
 
-	/* What was not read when the device went can still be read */
+	/* Unread events outlive the device */
 	dma_store(dev, HOLE(2));
 	test_readable(q);
 	guest_dev_close(dev);
@@ -412,14 +412,14 @@ TEST_F(events, translation)
 
 	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
-	/* What goes well is not worth a word */
+	/* Successful DMA makes no event */
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 	dma_reads(dev, GUEST_VA, vm_page(vm, 0));
 	test_silent(q);
 
 	dma_store(dev, NOWHERE);
 	test_fault(q, seq++, F_TRANSLATION, VSID, NOWHERE, false);
-	/* There is just one, and it has been taken away */
+	/* Just one record, which is read already */
 	test_silent(q);
 	test_read(0, q, &r, sizeof(r));
 
@@ -431,7 +431,7 @@ TEST_F(events, translation)
 		test_fault(q, seq++, F_TRANSLATION, VSID, ends[i], false);
 	}
 
-	/* The last page of a mapping, and one above */
+	/* The page behind a mapping */
 	dma_store(dev, GUEST_VA + 4096);
 	test_fault(q, seq++, F_TRANSLATION, VSID, GUEST_VA + 4096, false);
 
@@ -443,7 +443,7 @@ TEST_F(events, translation)
 	test_silent(q);
 }
 
-/* A transfer is many accesses, and the SMMU may or may not merge their events */
+/* A transfer makes many accesses; the SMMU can merge their events */
 TEST_F(events, a_whole_transfer)
 {
 	struct guest_dev *dev = &self->dev;
@@ -465,7 +465,7 @@ TEST_F(events, a_whole_transfer)
 	}
 	ASSERT_LE(num, EDU_DMA_LEN);
 	TH_LOG("%u records for %u bytes", num, EDU_DMA_LEN);
-	/* And the device is none the worse for it */
+	/* The device still works */
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 	test_silent(q);
 }
@@ -483,7 +483,7 @@ TEST_F(events, permission)
 	dma_store(dev, va);
 	test_fault(q, 0, F_PERMISSION, VSID, va, false);
 
-	/* Also when the TLB has it */
+	/* The same with a TLB entry */
 	dma_reads(dev, va, vm_page(vm, 1));
 	test_silent(q);
 	dma_store(dev, va);
@@ -522,7 +522,7 @@ TEST_F(events, bad_cd)
 	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
 
-	/* Another vSTE, whose CD has V=0 */
+	/* Another vSTE with a CD that has V=0 */
 	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu, smmuv3_ste_s1(cd),
 			    &hwpt);
 	test_attach(dev, hwpt);
@@ -535,7 +535,7 @@ TEST_F(events, bad_cd)
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 	test_silent(q);
 
-	/* The same vSTE, whose CD the guest breaks */
+	/* The same vSTE; the guest breaks its CD */
 	memset(smmuv3_mem_ptr(&vm->tables, dev->cd), 0, 64);
 	test_cmd(vm->fd, vm->viommu, smmuv3_cfgi_cd(VSID, 0, true));
 	dma_load(dev, GUEST_VA);
@@ -574,10 +574,10 @@ TEST_F(events, poll_wakes_up)
 	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
 	test_empty(q);
-	/* The DMA is still to come when poll() begins to wait */
+	/* poll() starts before the DMA happens */
 	edu_start_store(&dev->edu, HOLE(0), ONE_ACCESS);
 	test_readable(q);
-	/* As long as there is something */
+	/* Readable until the record is read */
 	test_readable(q);
 	FACT(edu_init(&dev->edu));
 	dma_store(dev, HOLE(1));
@@ -606,12 +606,12 @@ TEST_F(events, read_as_many_as_fit)
 		dma_store(dev, HOLE(i));
 	settle();
 
-	/* Not even the first: it stays */
+	/* Room for less than a record: EINVAL, and the record stays */
 	for (n = LOST_RECORD; n < RECORD; n++)
 		test_err_read(EINVAL, q, r, n);
 	test_readable(q);
 
-	/* One, and not a byte of the next */
+	/* Room for less than two records: the second stays untouched */
 	memset(r, 0xa5, sizeof(r));
 	test_read(RECORD, q, r, 2 * RECORD - 1);
 	FACT(record_is_fault(&r[0], 0, F_TRANSLATION, VSID, HOLE(0), false));
@@ -620,7 +620,7 @@ TEST_F(events, read_as_many_as_fit)
 	test_read(RECORD, q, r, RECORD);
 	FACT(record_is_fault(&r[0], 1, F_TRANSLATION, VSID, HOLE(1), false));
 
-	/* More than there is room for, and then less */
+	/* Less room than for all records, then more */
 	test_read(5 * RECORD, q, r, room);
 	for (i = 0; i < 5; i++)
 		FACT(record_is_fault(&r[i], 2 + i, F_TRANSLATION, VSID,
@@ -654,11 +654,11 @@ TEST_F(events, read_efault)
 
 	test_err_read(EFAULT, q, end, 3 * RECORD);
 	test_err_read(EFAULT, q, NULL, 3 * RECORD);
-	/* A part of a record is none */
+	/* Only whole records count */
 	test_err_read(EFAULT, q, end - RECORD + 1, 3 * RECORD);
 	test_readable(q);
 
-	/* The second is not there at all, and then in part */
+	/* The second record faults as a whole, then in part */
 	first = end - RECORD;
 	test_read(RECORD, q, first, 3 * RECORD);
 	FACT(record_is_fault(first, 0, F_TRANSLATION, VSID, HOLE(0), false));
@@ -671,12 +671,12 @@ TEST_F(events, read_efault)
 	munmap(p, vm->page);
 }
 
-/* ---- More events than there is room for ---- */
+/* ---- Overflow ---- */
 
-/* The lost-events record has no payload and thus no place in an array */
+/* A lost-events record has no payload, so it does not fit in an array */
 struct two_and_lost {
 	struct record r[2];
-	struct iommu_vevent_header lost;
+	struct iommufd_vevent_header lost;
 };
 
 FIXTURE(overflow)
@@ -687,7 +687,7 @@ FIXTURE(overflow)
 	struct iommu_veventq_alloc cmd;
 };
 
-/* Depth 2, and four events A B C D, of which C and D are lost */
+/* Depth 2 and four events: the last two are lost */
 FIXTURE_SETUP(overflow)
 {
 	struct vm *vm = &self->vm;
@@ -734,12 +734,12 @@ TEST_F(overflow, read_at_once)
 
 TEST_F(overflow, read_one_by_one)
 {
-	struct iommu_vevent_header lost;
+	struct iommufd_vevent_header lost;
 	struct veventq *q = &self->q;
 	struct record r[2];
 
 	test_err_read(EINVAL, q, r, LOST_RECORD);
-	/* The notice has no room behind the two */
+	/* The lost-events record does not fit behind the two */
 	test_read(2 * RECORD, q, r, 2 * RECORD + LOST_RECORD - 1);
 	FACT(record_is_fault(&r[0], 0, F_TRANSLATION, VSID, HOLE(0), false));
 	FACT(record_is_fault(&r[1], 1, F_TRANSLATION, VSID, HOLE(1), false));
@@ -754,7 +754,7 @@ TEST_F(overflow, read_one_by_one)
 	test_silent(q);
 }
 
-/* Then it is the gap in the numbers that tells */
+/* The gap in the sequence numbers replaces the lost-events record */
 TEST_F(overflow, event_removes_the_notice)
 {
 	struct guest_dev *dev = &self->dev;
@@ -771,7 +771,7 @@ TEST_F(overflow, event_removes_the_notice)
 	FACT(record_is_fault(&r[1], 4, F_TRANSLATION, VSID, HOLE(4), false));
 	test_empty(q);
 
-	/* Drained while the notice is there: it goes with the next event too */
+	/* The next event removes the record, even if the queue was drained */
 	dma_store(dev, HOLE(5));
 	dma_store(dev, HOLE(6));
 	dma_store(dev, HOLE(7));
@@ -780,7 +780,7 @@ TEST_F(overflow, event_removes_the_notice)
 	FACT(record_is_fault(&r[0], 5, F_TRANSLATION, VSID, HOLE(5), false));
 	FACT(record_is_fault(&r[1], 6, F_TRANSLATION, VSID, HOLE(6), false));
 	test_readable(q);
-	/* Full again, and a new notice with its own number */
+	/* The full queue has a new lost-events record with a new number */
 	dma_store(dev, HOLE(8));
 	dma_store(dev, HOLE(9));
 	dma_store(dev, HOLE(10));
@@ -805,7 +805,7 @@ TEST_F(overflow, destroyed_unread)
 	test_miss(&self->q, 0, VSID, &self->dev, 0);
 }
 
-/* ---- Whose event it is ---- */
+/* ---- Routing of events ---- */
 
 TEST_F(events, vdevice_names_the_device)
 {
@@ -817,12 +817,12 @@ TEST_F(events, vdevice_names_the_device)
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
 	test_miss(q, 0, VSID, dev, 0);
 
-	/* What has no name in the guest is not told to it */
+	/* Without a vDEVICE the guest receives no event */
 	test_destroy(vm->fd, dev->vdev);
 	dma_store(dev, HOLE(1));
 	test_silent(q);
 
-	/* The name is the one of now. Nothing is attached anew */
+	/* The current vSID counts, without a new attach */
 	test_vdevice_alloc(vm->fd, vm->viommu, dev->id, OTHER_VSID, &dev->vdev);
 	test_miss(q, 1, OTHER_VSID, dev, 2);
 	test_destroy(vm->fd, dev->vdev);
@@ -831,7 +831,7 @@ TEST_F(events, vdevice_names_the_device)
 	test_silent(q);
 }
 
-/* An event keeps the name that the device had when it was made */
+/* An event keeps the vSID that was valid when it occurred */
 TEST_F(events, queued_before_vdevice_is_gone)
 {
 	struct guest_dev *dev = &self->dev;
@@ -860,14 +860,14 @@ TEST_F(events, device_unbound)
 	guest_dev_close(dev);
 	test_silent(q);
 
-	/* The guest gets it back, under another name */
+	/* The device returns under another vSID */
 	guest_dev_open(_metadata, dev, vm, 0);
 	guest_dev_stage1(_metadata, dev, vm, ASID, 0);
 	attach_stage1(_metadata, vm, dev, vm->viommu, OTHER_VSID);
 	test_miss(q, 1, OTHER_VSID, dev, 1);
 }
 
-/* Without stage 1 nothing that fails is the guest's tables' fault */
+/* Without stage 1 no fault is due to the guest's tables */
 TEST_F(events, no_stage1_no_event)
 {
 	const struct {
@@ -910,7 +910,7 @@ TEST_F(events, no_stage1_no_event)
 	test_miss(q, 0, VSID, dev, 0);
 }
 
-/* A guest that leads its own SMMU out of its memory: the host's log has it */
+/* Stage 2 faults of a guest go to the host log */
 TEST_F(events, stage2_is_the_hosts)
 {
 	const __u64 va = GUEST_VA + 0x100000, va_r = GUEST_VA + 0x200000;
@@ -921,7 +921,7 @@ TEST_F(events, stage2_is_the_hosts)
 	struct smmuv3_s1 s1 = dev->s1;
 	__u32 hwpt;
 
-	/* A page, a page that is read only, a table, a CD */
+	/* A page, a read-only page, a table, a CD */
 	FACT(smmuv3_s1_map(&dev->s1, va, NO_MEMORY, 4096, S1_RW));
 	test_ioas_map(vm, 2, ipa_r, READABLE);
 	FACT(smmuv3_s1_map(&dev->s1, va_r, ipa_r, 4096, S1_RW));
@@ -946,7 +946,7 @@ TEST_F(events, stage2_is_the_hosts)
 	dma_write_blocked(dev, GUEST_VA, vm_page(vm, 0));
 	test_silent(q);
 
-	/* None of these had a number */
+	/* These events took no sequence numbers */
 	guest_cd_write(dev, vm, &dev->s1, ASID);
 	test_attach(dev, dev->hwpt);
 	test_cmd(vm->fd, vm->viommu, smmuv3_cfgi_cd(VSID, 0, true));
@@ -962,7 +962,7 @@ TEST_F(events, queue_comes_later)
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
 	dma_write_blocked(dev, NOWHERE, vm_page(vm, 0));
 	dma_load(dev, NOWHERE);
-	/* What it has of a read that failed is anybody's guess */
+	/* The buffer's contents after a failed read are unknown */
 	dma_prime(dev);
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 	settle();
@@ -972,7 +972,7 @@ TEST_F(events, queue_comes_later)
 	test_miss(q, 0, VSID, dev, 0);
 }
 
-/* ---- What the host's log says ---- */
+/* ---- The host log ---- */
 
 #define test_logged(_lines, _what)					\
 	FACT_IS(_lines, log_counts(log, _what))
@@ -994,27 +994,27 @@ TEST_F(events, host_log)
 	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu, smmuv3_ste_bypass(),
 			    &bypass);
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
-	/* There may be lines of earlier tests */
+	/* Let the rate limit of earlier tests expire */
 	sleep(LOG_SEC + 1);
 	ASSERT_LE(0, lseek(log, 0, SEEK_END));
 
-	/* A guest that hears of its faults can't fill the log with them */
+	/* Faults that the guest receives are not logged */
 	test_miss(q, 0, VSID, dev, 0);
 	test_silent(q);
 	test_logged(0, bdf);
 
-	/* Of stage 2 */
+	/* A stage 2 fault */
 	dma_store(dev, va);
 	test_silent(q);
 	test_logged(1, bdf);
 
-	/* Of a device that the guest has no name for */
+	/* A fault of a device without a vDEVICE */
 	test_destroy(vm->fd, dev->vdev);
 	dma_store(dev, HOLE(1));
 	test_silent(q);
 	test_logged(1, bdf);
 
-	/* Of a guest without a queue */
+	/* A fault of a guest without a queue */
 	test_vdevice_alloc(vm->fd, vm->viommu, dev->id, VSID, &dev->vdev);
 	close(q->fd);
 	q->fd = -1;
@@ -1023,7 +1023,7 @@ TEST_F(events, host_log)
 	settle();
 	test_logged(1, bdf);
 
-	/* Of a guest that does not read: lost is lost */
+	/* An event lost in a full queue is not logged */
 	test_veventq_alloc(vm->fd, vm->viommu, 1, q);
 	dma_store(dev, HOLE(3));
 	dma_store(dev, HOLE(4));
@@ -1031,7 +1031,7 @@ TEST_F(events, host_log)
 	test_logged(0, bdf);
 	test_fault(q, 0, F_TRANSLATION, VSID, HOLE(3), false);
 
-	/* Of a guest without stage 1, and of no guest at all */
+	/* Faults of a guest without stage 1, and without a guest */
 	test_attach(dev, bypass);
 	dma_store(dev, NO_MEMORY);
 	settle();
@@ -1043,10 +1043,10 @@ TEST_F(events, host_log)
 	close(log);
 }
 
-/* ---- What the host can trace ---- */
+/* ---- Trace events of the host ---- */
 
 #define TRACEFS		"/sys/kernel/tracing"
-/* A buffer of the test's own, so that nobody's tracing is disturbed */
+/* A separate buffer, to leave other tracing alone */
 #define TRACE_DIR	TRACEFS "/instances/smmuv3_events"
 #define TRACE_EVENT	"events/arm_smmu_v3/arm_smmu_stage2_fault"
 
@@ -1061,12 +1061,12 @@ static int trace_enable(const char *enable)
 }
 
 /**
- * trace_is_fault() - Is this what was traced next?
- * @trace: what was traced, and then what is behind this one
+ * trace_is_fault() - Compare the next line of the trace
+ * @trace: in: the trace, out: the rest behind this line
  * @dev: the device
- * @vm: the VM, on whose vIOMMU it is
- * @va: the page that it meant
- * @ipa: and where stage 1 took it to
+ * @vm: the VM with its vIOMMU
+ * @va: an address in the page that the device accessed
+ * @ipa: an address in the page of the output of stage 1
  * @access: "read" or "write"
  *
  * Return: 0, or a negative errno
@@ -1084,7 +1084,7 @@ static int trace_is_fault(const char **trace, const struct guest_dev *dev,
 			 ": stream=%x viommu=%u id=%x %7s addr=%llx ipa=%llx",
 			 &stream, &viommu, &id, got, &got_va, &got_ipa) != 6)
 		goto differs;
-	/* Where there is an edu device, StreamIDs are Requester IDs */
+	/* On machines with an edu device, StreamIDs are Requester IDs */
 	if (sscanf(dev->pci.bdf, "%*x:%x:%x.%x", &bus, &slot, &function) != 3 ||
 	    stream != (bus << 8 | slot << 3 | function))
 		goto differs;
@@ -1110,13 +1110,13 @@ TEST_F_TIMEOUT(events, stage2_is_traced, 60)
 	int fd, lines;
 	ssize_t len;
 
-	/* Where nothing is mounted, this is where it belongs */
+	/* Mount tracefs at its usual place if it is missing */
 	if (access(TRACEFS "/events", F_OK))
 		mount("tracefs", TRACEFS, "tracefs", 0, NULL);
 	if (access(TRACEFS "/" TRACE_EVENT, F_OK))
 		SKIP(return, "no tracing of events: CONFIG_FTRACE");
 
-	/* A run that was killed may have left it */
+	/* A killed run may have left the instance */
 	rmdir(TRACE_DIR);
 	ASSERT_EQ(0, mkdir(TRACE_DIR, 0700));
 	fd = open(TRACE_DIR "/trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -1125,21 +1125,21 @@ TEST_F_TIMEOUT(events, stage2_is_traced, 60)
 	FACT(smmuv3_s1_map(&dev->s1, va, ipa, 4096, S1_RW));
 	test_veventq_alloc(vm->fd, vm->viommu, DEPTH, q);
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
-	/* The limit is the log's */
+	/* Tracing shares the rate limit of the log */
 	sleep(LOG_SEC + 1);
 	dma_store(dev, va);
 	settle();
 	FACT(trace_enable("1"));
 	dma_load(dev, va);
 	dma_store(dev, va);
-	/* What the guest is told of needs no tracing */
+	/* Faults that the guest receives are not traced */
 	test_miss(q, 0, VSID, dev, 0);
 	settle();
 	FACT(trace_enable("0"));
 	dma_store(dev, va);
 	settle();
 
-	/* All of it, as many lines as fit */
+	/* One read returns all lines */
 	len = read(fd, buf, sizeof(buf) - 1);
 	ASSERT_LT(0, len);
 	buf[len] = 0;
@@ -1150,7 +1150,7 @@ TEST_F_TIMEOUT(events, stage2_is_traced, 60)
 	ASSERT_EQ(-1, read(fd, buf, sizeof(buf)));
 	ASSERT_EQ(EAGAIN, errno);
 
-	/* A guest can't fill the buffer, either */
+	/* The rate limit also protects the trace buffer */
 	sleep(LOG_SEC + 1);
 	FACT(trace_enable("1"));
 	dma_write_blocked(dev, va, vm_page(vm, 0));
@@ -1197,7 +1197,7 @@ TEST_F(pair, each_hears_of_its_own)
 	struct veventq *qa = &self->g.qa, *qb = &self->g.qb;
 	struct vm *vm = &self->g.vm;
 
-	/* By the same name */
+	/* The same vSID on both vIOMMUs */
 	attach_stage1(_metadata, vm, a, vm->viommu, VSID);
 	attach_stage1(_metadata, vm, b, self->g.viommu_b, VSID);
 	test_miss(qa, 0, VSID, a, 0);
@@ -1208,7 +1208,7 @@ TEST_F(pair, each_hears_of_its_own)
 	test_miss(qa, 1, VSID, a, 3);
 	test_silent(qb);
 
-	/* One that is full, and then gone, is no hindrance to the other */
+	/* A full queue, or a destroyed one, does not affect the other */
 	close(qa->fd);
 	test_destroy(vm->fd, qa->id);
 	test_veventq_alloc(vm->fd, vm->viommu, 1, qa);
@@ -1235,7 +1235,7 @@ TEST_F(pair, one_queue_two_devices)
 	test_miss(qa, 0, VSID, a, 0);
 	test_miss(qa, 1, OTHER_VSID, b, 0);
 
-	/* The name of one changes nothing for the other */
+	/* Destroying one vDEVICE does not affect the other */
 	test_destroy(vm->fd, a->vdev);
 	dma_store(a, HOLE(1));
 	test_miss(qa, 2, OTHER_VSID, b, 1);
@@ -1243,7 +1243,7 @@ TEST_F(pair, one_queue_two_devices)
 	test_silent(&self->g.qb);
 }
 
-/* It is the vIOMMU of the translation whose guest made the fault */
+/* An event goes to the vIOMMU of the attached translation */
 TEST_F(pair, vdevice_of_another_viommu)
 {
 	struct veventq *qa = &self->g.qa, *qb = &self->g.qb;
@@ -1259,7 +1259,7 @@ TEST_F(pair, vdevice_of_another_viommu)
 	test_silent(qa);
 	test_silent(qb);
 
-	/* And follows the device to there */
+	/* After an attach it goes to the new vIOMMU */
 	test_hwpt_alloc_ste(vm->fd, a->id, self->g.viommu_b,
 			    smmuv3_ste_s1(a->cd), &hwpt);
 	test_attach(a, hwpt);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * How tests read vEVENTQs and tell what is in them, and how a device makes a
- * fault.
- */
+/* Read and check vEVENTQs, and make a device fault. */
 #ifndef SELFTEST_IOMMU_SMMUV3_EVENTS_H
 #define SELFTEST_IOMMU_SMMUV3_EVENTS_H
 
@@ -36,37 +33,37 @@ enum event_id {
 	F_PERMISSION = 0x13,
 };
 
-/* Nothing is ever mapped from here on */
+/* From here on no address is ever mapped */
 #define NOWHERE		(GUEST_VA + 0x40000000ULL)
-/* What differs by a page is a fault of its own, also where events are merged */
+/* Faults on different pages are never merged */
 #define HOLE(n)		(NOWHERE + (n) * 0x1000ULL)
 
-/* Where the guest has no memory; stage 2 takes the address */
+/* Address without guest memory, in the range of stage 2 */
 #define NO_MEMORY	(TABLES_IPA + 0x10000000ULL)
 
-/* Long for a debug kernel on a busy host; and what to wait for nothing */
+/* Time to wait on a slow debug kernel, and to wait for silence */
 #define ARRIVAL_MSEC	10000
 #define ABSENCE_MSEC	300
 
-/* The host's log takes 10 lines in 5 s of each stream, and so does its trace */
+/* Limit per stream of the host log, and of its trace: 10 lines in 5 s */
 #define LOG_BURST	10
 #define LOG_SEC		5
 
-/* edu moves this much at once: one transfer, one event */
+/* Bytes that edu moves in one transaction, for one event */
 #define ONE_ACCESS	4
 
 struct record {
-	struct iommu_vevent_header hdr;
+	struct iommufd_vevent_header hdr;
 	struct iommu_vevent_arm_smmuv3 payload;
 };
 
 #define RECORD		((int)sizeof(struct record))
-#define LOST_RECORD	((int)sizeof(struct iommu_vevent_header))
+#define LOST_RECORD	((int)sizeof(struct iommufd_vevent_header))
 
 /**
- * struct veventq - A queue
- * @id: the object
- * @fd: where it is read
+ * struct veventq - A vEVENTQ
+ * @id: its object
+ * @fd: its file
  */
 struct veventq {
 	__u32 id;
@@ -82,13 +79,13 @@ static inline int veventq_alloc(int fd, __u32 viommu, __u32 depth,
 
 static inline int veventq_read(const struct veventq *q, void *buf, size_t count)
 {
-	/* By its number: of read() the compiler knows what is wrong */
+	/* syscall(): the compiler rejects a bad buffer or count of read() */
 	ssize_t len = syscall(SYS_read, q->fd, buf, count);
 
 	return len < 0 ? -errno : len;
 }
 
-/* Return: what poll() says, which is 0 when the time is over */
+/* Return: revents of poll(), 0 after a timeout */
 static inline int veventq_poll(const struct veventq *q, int msec)
 {
 	struct pollfd pfd = { .fd = q->fd, .events = ~POLLNVAL };
@@ -107,16 +104,16 @@ static inline int veventq_poll(const struct veventq *q, int msec)
 	REFUSED(_errno, veventq_read(_q, _buf, _count))
 
 #define test_empty(_q)		FACT(veventq_poll(_q, 0))
-/* Nothing is there, and nothing is on its way */
+/* The queue is empty, and no event is on its way */
 #define test_silent(_q)		FACT((settle(), veventq_poll(_q, 0)))
 #define test_readable(_q)						\
 	FACT_IS(POLLIN | POLLRDNORM, veventq_poll(_q, ARRIVAL_MSEC))
 
 /*
- * Return after the kernel has taken the events that the SMMU has. On a busy
- * emulator no time is long enough, but the kernel takes events in a real-time
- * thread, on the processor of the SMMU's interrupt. A thread of the test gets
- * that processor when the real-time thread is done.
+ * Return after the kernel has read all events of the SMMU. No fixed time is
+ * long enough on a busy emulator. But the kernel reads events in a real-time
+ * thread on the CPU of the SMMU's interrupt. A thread of the test runs on that
+ * CPU only after the real-time thread is done.
  */
 static inline void after_events(void)
 {
@@ -131,7 +128,7 @@ static inline void after_events(void)
 	if (!irqs || sched_getaffinity(0, sizeof(before), &before))
 		goto out;
 	while (getline(&line, &len, irqs) > 0) {
-		/* The event queue's, or one for all queues */
+		/* Interrupt of the event queue, or of all queues */
 		if (!strstr(line, "arm-smmu-v3-") ||
 		    sscanf(line, " %u:", &irq) != 1)
 			continue;
@@ -161,7 +158,7 @@ static inline void settle(void)
 	after_events();
 }
 
-/* One access of the device, wherever it leads to */
+/* One access of the device, with any result */
 #define dma_store(_gdev, _iova)						\
 	FACT(edu_store(&(_gdev)->edu, _iova, ONE_ACCESS))
 #define dma_load(_gdev, _iova)						\
@@ -182,7 +179,7 @@ static inline int record_differs(const struct record *r, const char *what,
 	return -EBADMSG;
 }
 
-/* Is it this event, of this device? */
+/* Compare the event ID, the device and the sequence number */
 static inline int record_is(const struct record *r, __u32 sequence,
 			    enum event_id id, __u32 sid)
 {
@@ -200,7 +197,7 @@ static inline int record_is(const struct record *r, __u32 sequence,
 	return 0;
 }
 
-/* Is it this fault of stage 1, of an access of the device to the page of @va? */
+/* Compare a stage 1 fault of a device access to the page of @va */
 static inline int record_is_fault(const struct record *r, __u32 sequence,
 				  enum event_id id, __u32 sid, __u64 va,
 				  bool read)
@@ -222,7 +219,7 @@ static inline int record_is_fault(const struct record *r, __u32 sequence,
 	return 0;
 }
 
-static inline int header_is_lost(const struct iommu_vevent_header *hdr,
+static inline int header_is_lost(const struct iommufd_vevent_header *hdr,
 				 __u32 sequence)
 {
 	if (hdr->flags == LOST && hdr->sequence == sequence)
@@ -232,7 +229,7 @@ static inline int header_is_lost(const struct iommu_vevent_header *hdr,
 	return -EBADMSG;
 }
 
-/* Wait for the next record, which is no lost-events record, and take it */
+/* Wait for the next record and read it; not for a lost-events record */
 static inline int veventq_next(const struct veventq *q, struct record *r)
 {
 	if (veventq_poll(q, ARRIVAL_MSEC) != (POLLIN | POLLRDNORM))
@@ -250,7 +247,7 @@ do {									\
 	FACT(record_is_fault(&__r, _seq, _id, _sid, _va, _read));	\
 } while (0)
 
-/* A device's write to HOLE(@_n), and that it is what comes next */
+/* A write of the device to HOLE(@_n) makes the next record */
 #define test_miss(_q, _seq, _sid, _gdev, _n)				\
 do {									\
 	const __u64 __va = HOLE(_n);					\
@@ -262,13 +259,13 @@ do {									\
 /* ---- Two guests, one SMMU ---- */
 
 /**
- * struct guests - Two vIOMMUs, each with a device and a queue of its own
+ * struct guests - Two vIOMMUs, each with a device and an event queue
  * @vm: memory, and the vIOMMU of @a
- * @a: a device
- * @b: the other one
+ * @a: first device
+ * @b: second device
  * @viommu_b: vIOMMU of @b
- * @qa: events of @a, for the test to allocate
- * @qb: events of @b, likewise
+ * @qa: events of @a; allocated by the test
+ * @qb: events of @b; allocated by the test
  */
 struct guests {
 	struct vm vm;
@@ -300,7 +297,7 @@ static inline void guests_close(struct guests *g)
 
 /* ---- The host's log ---- */
 
-/* How many lines with this came since? -1: some are overwritten */
+/* Count the new lines with @what; -1: some were overwritten */
 static inline int log_counts(int fd, const char *what)
 {
 	char line[1024];

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each allocation on the way of the ioctls that nesting is made of fails, and
- * each copy from and to user memory, with a device behind an SMMUv3. First this
- * one alone, then it and all allocations from slabs behind it: there are those
- * that are tried twice.
+ * Fail each allocation and each copy from and to user memory in the ioctls for
+ * nesting, with a device behind an SMMUv3. First fail only the nth, then also
+ * all later slab allocations, since the kernel tries some of them twice.
  *
- * What failed has left nothing behind: all rounds of a test are on one iommufd,
- * with the same device and virtual StreamID, and destroy what they made. In the
- * end the device moves the right bytes, and nothing holds what it was all made
- * on. Lost memory is for a debug kernel to see.
+ * A failure leaves nothing behind. All rounds of a test use the same iommufd,
+ * device and vSID, and destroy their objects. At the end the device moves the
+ * right bytes, and no reference is left. Debug kernels detect leaked memory.
  */
 #include "iommufd_fail_nth.h"
 #include "smmuv3_events.h"
@@ -16,32 +14,25 @@
 #define FAILSLAB	"/sys/kernel/debug/failslab/"
 #define FAIL_PAGE_ALLOC	"/sys/kernel/debug/fail_page_alloc/"
 
-/* Debug kernels, slow machines */
+/* For debug kernels and slow machines */
 #define TIMEOUT		240
 
-/* On both sides of 1 GiB, so that it needs tables of its own */
+/* On both sides of 1 GiB, to need new tables */
 #define NEW_IPA		0x17fff0000ULL
 #define NEW_LEN		0x20000UL
 
 #define NR_CMDS		200
 
-/*
- * What one entry of the kernel's set of VMIDs has room for, less 0 and the two
- * of the fixture: the next VMID needs memory to be kept in
- */
-#define NR_CROWD	(1024 - 3)
-#define PARENT_VIOMMUS	32
-
 /**
- * struct guest - A guest, and what a round has made of it
+ * struct guest - A guest and the objects of a round
  * @vm: the guest
  * @dev: its device
- * @home: what is attached between rounds, if anything
- * @attached: what the round has attached to last
- * @ids: objects, in the order in which they were made
- * @nr_ids: how many there are
- * @fd: a file that a round has got
- * @next_fd: the least descriptor that is free between rounds
+ * @home: HWPT to attach between rounds, or 0
+ * @attached: last HWPT that the round attached to
+ * @ids: objects, oldest first
+ * @nr_ids: number of @ids
+ * @fd: a file that the round opened
+ * @next_fd: lowest free descriptor between rounds
  */
 struct guest {
 	struct vm vm;
@@ -54,7 +45,7 @@ struct guest {
 	int next_fd;
 };
 
-/* ---- Rounds: 0, or the -errno of what failed ---- */
+/* ---- Rounds: 0, or -errno of the failed call ---- */
 
 static __u32 *new_id(struct guest *g)
 {
@@ -85,7 +76,7 @@ static int detach(struct guest *g)
 	return ret;
 }
 
-/* What was made last. Whoever is short of memory can destroy something */
+/* Destroy the newest object, which must not fail for lack of memory */
 static int destroy(struct guest *g)
 {
 	int ret = iommufd_destroy(g->vm.fd, g->ids[g->nr_ids - 1]);
@@ -186,7 +177,7 @@ static int attaching(struct guest *g)
 	ret = ret ?: attach(g, hwpts[1]);
 	ret = ret ?: attach(g, hwpts[0]);
 	ret = ret ?: attach(g, g->vm.s2);
-	/* Last, as undo() sees by DMA that the old one is in place */
+	/* Last, since undo() checks by DMA that the old HWPT is in place */
 	ret = ret ?: attach(g, hwpts[2]);
 	return ret ?: detach(g);
 }
@@ -241,7 +232,7 @@ static int destroying(struct guest *g)
 	return ret;
 }
 
-/* The device has an MSI, whose doorbell each nest parent needs */
+/* The device has an MSI; each nest parent maps its doorbell */
 static int doorbell(struct guest *g)
 {
 	const __u32 *id = new_id(g);
@@ -252,6 +243,19 @@ static int doorbell(struct guest *g)
 	return ret ?: attach(g, g->home);
 }
 
+/* A successful attach reserves the MSI window */
+static int reserving(struct guest *g)
+{
+	int ret = attach(g, g->vm.s2);
+
+	if (ret)
+		return ret;
+	ret = vm_map(&g->vm, 0, MSI_WINDOW, READABLE | WRITEABLE);
+	if (ret != -EINVAL)
+		return ret ?: -EPROTO;
+	return detach(g);
+}
+
 /* ---- All of them ---- */
 
 FIXTURE(fail_nth)
@@ -260,12 +264,11 @@ FIXTURE(fail_nth)
 };
 
 /*
- * @round: what is to be done with one failure
- * @nested: there is a vIOMMU
- * @tables: page tables are allocated, which are single pages
- * @needs: a bit of IDR0
- * @crowded: a VMID more needs memory
- * @msi: the device has one
+ * @round: the calls to fail
+ * @nested: the guest has a vIOMMU
+ * @tables: the calls allocate page tables, which are single pages
+ * @needs: required bit of IDR0
+ * @msi: the device has an MSI
  */
 FIXTURE_VARIANT(fail_nth)
 {
@@ -273,7 +276,6 @@ FIXTURE_VARIANT(fail_nth)
 	bool nested;
 	bool tables;
 	__u64 needs;
-	bool crowded;
 	bool msi;
 };
 
@@ -312,7 +314,6 @@ FIXTURE_VARIANT_ADD(fail_nth, viommu)
 {
 	.round = viommu,
 	.nested = true,
-	.crowded = true,
 };
 
 FIXTURE_VARIANT_ADD(fail_nth, vdevice)
@@ -330,6 +331,12 @@ FIXTURE_VARIANT_ADD(fail_nth, nested)
 FIXTURE_VARIANT_ADD(fail_nth, attaching)
 {
 	.round = attaching,
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(fail_nth, reserving)
+{
+	.round = reserving,
 	.nested = true,
 };
 
@@ -375,8 +382,8 @@ static const char *arm_failures(bool tables)
 	    writeat(AT_FDCWD, FAILSLAB "probability", "100"))
 		return "no fault injection in the kernel";
 	/*
-	 * Slabs are made of pages as well, but not in each round, and what
-	 * comes behind would not be the nth any more. So only where needed.
+	 * Slabs need pages, too, but not in every round, which would shift
+	 * later failures. So fail single pages only for page tables.
 	 */
 	writeat(AT_FDCWD, FAIL_PAGE_ALLOC "min-order", tables ? "0" : "99");
 	return NULL;
@@ -397,7 +404,7 @@ FIXTURE_SETUP(fail_nth)
 		why = "the SMMU lacks that stage";
 	if (why)
 		SKIP(return, "%s", why);
-	/* Memory of this process is not what is to fail */
+	/* Memory of this process must not fail */
 	ASSERT_EQ(0, madvise(vm->tables.va, TABLES_SIZE,
 			     MADV_POPULATE_WRITE));
 	ASSERT_EQ(0, madvise(vm->data, NR_DATA * vm->page,
@@ -411,23 +418,7 @@ FIXTURE_TEARDOWN(fail_nth)
 	vm_close(&self->g.vm);
 }
 
-/* vIOMMUs, and the nest parents for that many, which have a VMID each, too */
-static void crowd(struct __test_metadata *_metadata, struct guest *g)
-{
-	__u32 ioas, parent, id;
-	unsigned int i;
-
-	FACT(iommufd_ioas_alloc(g->vm.fd, &ioas));
-	for (i = 0; i < NR_CROWD; i++) {
-		if (i % (1 + PARENT_VIOMMUS))
-			test_viommu_alloc(g->vm.fd, g->dev.id, parent, &id);
-		else
-			test_hwpt_alloc(g->vm.fd, g->dev.id, ioas,
-					IOMMU_HWPT_ALLOC_NEST_PARENT, &parent);
-	}
-}
-
-/* The least that is free */
+/* Lowest free descriptor */
 static int next_fd(void)
 {
 	int fd = dup(0);
@@ -440,7 +431,7 @@ static void undo(struct __test_metadata *_metadata, struct guest *g, int ret)
 {
 	int fd = g->vm.fd;
 
-	/* A device whose HWPT can't be replaced keeps the one it has */
+	/* After a failed attach the device keeps its HWPT */
 	if (ret && ret != -EFAULT && g->attached) {
 		test_err_destroy(EBUSY, fd, g->attached);
 		dma_prime(&g->dev);
@@ -449,7 +440,7 @@ static void undo(struct __test_metadata *_metadata, struct guest *g, int ret)
 		FACT(attach(g, g->home));
 	else
 		FACT(detach(g));
-	/* It may have been done, and user space could not be told */
+	/* The mapping can exist although the ioctl returned an error */
 	if (vm_unmap(&g->vm, NEW_IPA, NEW_LEN) != -ENOENT)
 		FACT_IS(-ENOENT, vm_unmap(&g->vm, NEW_IPA, NEW_LEN));
 	close_fd(&g->fd);
@@ -458,7 +449,7 @@ static void undo(struct __test_metadata *_metadata, struct guest *g, int ret)
 	FACT_IS(g->next_fd, next_fd());
 }
 
-/* CONFIG_IOMMUFD_TEST: finding an object fails as well, which may be EINVAL */
+/* With CONFIG_IOMMUFD_TEST object lookups fail as well, also with EINVAL */
 static bool is_injected(int ret)
 {
 	return ret == -ENOMEM || ret == -EFAULT || ret == -ENOENT ||
@@ -466,8 +457,8 @@ static bool is_injected(int ret)
 }
 
 /*
- * What comes behind the nth failure is left to failslab, which fails whatever a
- * process allocates that asks for it here. To say so can fail itself.
+ * failslab fails everything after the nth failure, for processes that ask for
+ * it here. The write itself can fail.
  */
 static void make_it_fail(struct __test_metadata *_metadata, int fd,
 			 const char *val)
@@ -478,9 +469,9 @@ static void make_it_fail(struct __test_metadata *_metadata, int fd,
 
 /**
  * struct failures - Rounds in which the nth allocation fails
- * @nth: how many have been
- * @fd: where all allocations are made to fail
- * @lasting: so do all behind the nth
+ * @nth: state of the nth failure
+ * @fd: enables failures of all allocations
+ * @lasting: all allocations after the nth fail, too
  */
 struct failures {
 	struct fail_nth_state nth;
@@ -505,7 +496,7 @@ static void failures_begin(struct __test_metadata *_metadata,
 		make_it_fail(_metadata, f->fd, "1");
 }
 
-/* Return: true if there is to be another round */
+/* Return: true if another round follows */
 static bool failures_end(struct __test_metadata *_metadata, struct failures *f)
 {
 	make_it_fail(_metadata, f->fd, "0");
@@ -551,8 +542,6 @@ TEST_F_TIMEOUT(fail_nth, sweep, TIMEOUT)
 	struct vm *vm = &g->vm;
 	int efd = -1;
 
-	if (variant->crowded)
-		crowd(_metadata, g);
 	if (variant->msi) {
 		efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		ASSERT_LE(0, efd);
@@ -586,8 +575,8 @@ TEST_F_TIMEOUT(fail_nth, sweep, TIMEOUT)
 }
 
 /*
- * A device can be closed without memory, as a task that is killed for want of it
- * does. A device that the kernel could not attach to its DMA domain is a WARN.
+ * Closing a device succeeds without memory, as when the OOM killer kills its
+ * task. Failing to attach the device to its DMA domain would be a WARN.
  */
 FIXTURE(fail_close)
 {
@@ -621,13 +610,13 @@ static void close_sweep(struct __test_metadata *_metadata, struct vm *vm,
 	do {
 		attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
 		hwpt = dev->hwpt;
-		/* It can fail, and then the file stays open */
+		/* munmap() can fail and leave the file open */
 		ASSERT_EQ(0, munmap(dev->pci.bar0, dev->pci.bar0_size));
 		dev->pci.bar0 = NULL;
 		failures_begin(_metadata, &f);
 		guest_dev_close(dev);
 		more = failures_end(_metadata, &f);
-		/* Closing has unbound the device, nobody does so later */
+		/* close() has unbound the device, not a later event */
 		test_err_destroy(ENOENT, vm->fd, dev->vdev);
 		test_destroy(vm->fd, hwpt);
 		guest_dev_open(_metadata, dev, vm, 0);

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What goes on at the same time: a VMM replaces a device's translation under
- * the device's DMA, which must not notice, and a guest makes faults without
- * end, which must not cost another guest a single one of its own.
+ * Concurrent load. A VMM replaces the translation of a device without
+ * disturbing its DMA. A guest makes endless faults without any loss of events
+ * for another guest.
  */
 #include <pthread.h>
 
 #include "smmuv3_events.h"
 
-/* Another guest's, another ASID's */
+/* IDs of another guest */
 #define OTHER_VSID	0x4321
 #define OTHER_ASID	0x2b
 
-/* At least so many, whichever takes longer. A transfer takes 100 ms */
+/* Minimum of both; a transfer takes 100 ms */
 #define REPLACES	1000
 #define TRANSFERS	100
 
-/* ---- DMA of a device in a thread of its own ---- */
+/* ---- DMA of a device in a thread ---- */
 
 /**
- * struct dma - What a thread has its device do until it is told to stop
- * @dev: the device, which nobody else touches meanwhile
- * @iova: where to
- * @p: memory that @iova is translated to
+ * struct dma - A thread that runs DMA of a device until it is stopped
+ * @dev: the device, used by this thread only
+ * @iova: DMA address
+ * @p: memory behind @iova
  * @thread: the thread, while @running
- * @running: it must be joined
- * @stop: it shall come to its end
- * @done: transfers that ended as they should
- * @result: of the transfer that did not, which also ends the thread; else 0
+ * @running: the thread must be joined
+ * @stop: request to end
+ * @done: successful transfers
+ * @result: first failure, which also ends the thread; else 0
  */
 struct dma {
 	struct guest_dev *dev;
@@ -40,7 +40,7 @@ struct dma {
 	int result;
 };
 
-/* Write and read, and see that all bytes are right */
+/* Write and read, and check all bytes */
 static void *dma_moves(void *arg)
 {
 	struct dma *dma = arg;
@@ -56,17 +56,17 @@ static void *dma_moves(void *arg)
 					 __ATOMIC_RELEASE);
 			break;
 		}
-		/* One write, and a read that is told by another write */
+		/* One write, and one read, checked by another write */
 		__atomic_fetch_add(&dma->done, 3, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
 
 /*
- * Faults, as many at once as the device can: 1,024 in 100 ms. The event queue
- * holds 131,072, and a debug kernel on a busy host takes fewer than 10,000 in a
- * second. Without a wait for each transfer's events, those of another device
- * would come after any deadline.
+ * Make faults as fast as the device can: 1,024 in 100 ms. The event queue holds
+ * 131,072, and a debug kernel on a busy host reads fewer than 10,000 per
+ * second. So wait for the events of each transfer; otherwise events of another
+ * device miss any deadline.
  */
 static void *dma_faults(void *arg)
 {
@@ -96,7 +96,7 @@ static int dma_start(struct dma *dma, void *(*what)(void *),
 	return -ret;
 }
 
-/* Return: 0, or what ended it before this did */
+/* Return: 0, or the result that ended the thread */
 static int dma_stop(struct dma *dma)
 {
 	if (!dma->running)
@@ -112,7 +112,7 @@ static unsigned int dma_done(struct dma *dma)
 	return __atomic_load_n(&dma->done, __ATOMIC_RELAXED);
 }
 
-/* A reader of what the host's log gets from now on */
+/* Open the host log at its end */
 static int log_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -124,7 +124,7 @@ static int log_open(void)
 
 /* ---- Replacing a translation under DMA ---- */
 
-/* All of them have data page 0 at its IPA, all but STAGE1_HOLE */
+/* All of these map data page 0 at its IPA, except STAGE1_HOLE */
 enum state { STAGE2, STAGE1_A, STAGE1_B, BYPASS, STAGE1_HOLE, NR_STATES };
 
 FIXTURE(replace)
@@ -181,7 +181,7 @@ FIXTURE_TEARDOWN(replace)
 	vm_close(&self->vm);
 }
 
-/* Attach one after the other, for as long as it goes well */
+/* Attach one after the other, until a transfer fails */
 static void replace_round(struct __test_metadata *_metadata, struct dma *dma,
 			  const __u32 *hwpt, const enum state *states,
 			  unsigned int num)
@@ -197,7 +197,7 @@ static void replace_round(struct __test_metadata *_metadata, struct dma *dma,
 	TH_LOG("%u replaces, %u transfers", i, dma_done(dma));
 }
 
-/* No transfer failed, and nobody heard that one did */
+/* No transfer failed, and no event arrived */
 #define test_undisturbed()						\
 do {									\
 	FACT(dma_stop(&self->dma));					\
@@ -226,7 +226,7 @@ TEST_F_TIMEOUT(replace, each_by_each, 180)
 	test_undisturbed();
 }
 
-/* That such a test can fail: a guest whose other table lacks the page */
+/* Proof that the test can fail: one of the tables lacks the page */
 TEST_F_TIMEOUT(replace, a_gap_is_seen, 180)
 {
 	static const enum state states[] = { STAGE1_HOLE, STAGE1_A };
@@ -240,16 +240,16 @@ TEST_F_TIMEOUT(replace, a_gap_is_seen, 180)
 	ASSERT_EQ(vm_ipa(&self->vm, 0), le64toh(r.payload.evt[2]) & ~0xfffULL);
 }
 
-/* ---- A guest that makes faults without end, and another ---- */
+/* ---- A guest with endless faults, and another ---- */
 
-/* Faults of the other one, meanwhile */
+/* Faults of the other guest during the flood */
 #define SINGLE_FAULTS	20
 
 /*
- * @guests: one whose device makes faults without end, and the other one
- * @dma: what the first one does
- * @log_a: a reader of the host's log
- * @log_b: another
+ * @guests: the guest with endless faults as A, and the other one as B
+ * @dma: DMA of A
+ * @log_a: host log, to count lines of A
+ * @log_b: host log, to count lines of B
  */
 FIXTURE(flood)
 {
@@ -286,12 +286,12 @@ FIXTURE_TEARDOWN(flood)
 }
 
 /**
- * struct tally - What came out of a queue that overflows
- * @next: the least number that the next record can have
- * @no_gap: it is an event of that number, as it finds the queue empty
- * @events: how many came
- * @gaps: how many times some were lost
- * @notices: how many of these a lost-events record told of
+ * struct tally - Events read from a queue that overflows
+ * @next: lowest possible sequence number of the next record
+ * @no_gap: the next record is the event @next: the queue was empty
+ * @events: number of events
+ * @gaps: number of losses
+ * @notices: number of losses with a lost-events record
  */
 struct tally {
 	__u32 next;
@@ -301,7 +301,7 @@ struct tally {
 	unsigned int notices;
 };
 
-/* Is @r, of which a notice is the header only, what may come next? */
+/* Check that @r can come next. A lost-events record has a header only. */
 static int tally_add(struct tally *t, const struct record *r)
 {
 	const __u32 sequence = r->hdr.sequence;
@@ -322,7 +322,7 @@ static int tally_add(struct tally *t, const struct record *r)
 			       false);
 }
 
-/* Take all there is. Return: 0, or a negative errno */
+/* Read the queue until it is empty. Return: 0, or -errno */
 static int tally_read(struct tally *t, const struct veventq *q)
 {
 	__u8 buf[100 * sizeof(struct record)];
@@ -362,11 +362,11 @@ static void check_flood(struct __test_metadata *_metadata,
 		if (reads)
 			FACT(tally_read(&t, qa));
 	}
-	/* It was a flood all the time, and nothing of it came here */
+	/* The flood lasted all the time, and none of its events came here */
 	ASSERT_LE(SINGLE_FAULTS / 4, dma_done(dma));
 	test_silent(qb);
 	FACT(dma_stop(dma));
-	/* One queue of the SMMU's for both: nothing of A is on its way then */
+	/* The SMMU has one event queue, so now no event of A is pending */
 	test_miss(qb, SINGLE_FAULTS, OTHER_VSID, b, 1);
 
 	FACT(tally_read(&t, qa));
@@ -380,7 +380,7 @@ static void check_flood(struct __test_metadata *_metadata,
 		ASSERT_EQ(1, t.notices);
 	}
 
-	/* There is room again, and the next event is there */
+	/* The queue has room again, and the next event arrives */
 	test_miss(qa, t.next, VSID, a, 1);
 	test_miss(qb, SINGLE_FAULTS + 1, OTHER_VSID, b, 2);
 	test_silent(qa);
@@ -407,7 +407,7 @@ TEST_F_TIMEOUT(flood, never_read_depth_1, 120)
 	check_flood(_metadata, &self->guests, &self->dma, 1, false);
 }
 
-/* Faults that are the host's to know: not all of them, but some of each guest */
+/* Stage 2 faults go to the host: a limited number, but some of each guest */
 TEST_F_TIMEOUT(flood, of_stage2, 120)
 {
 	const __u64 va = GUEST_VA + 0x100000;
@@ -421,7 +421,7 @@ TEST_F_TIMEOUT(flood, of_stage2, 120)
 	FACT(smmuv3_s1_map(&a->s1, va, NO_MEMORY, 4096, S1_RW));
 	FACT(smmuv3_s1_map(&b->s1, va, NO_MEMORY, 4096, S1_RW));
 	test_veventq_alloc(g->vm.fd, g->vm.viommu, 16, qa);
-	/* Of the lines that earlier tests used up */
+	/* Let the rate limit of earlier tests expire */
 	sleep(LOG_SEC + 1);
 	self->log_a = log_open();
 	self->log_b = log_open();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Nested translation on an SMMUv3: a stage 1 that this program owns over a
- * stage 2 that the kernel owns, with a device that does DMA through both. What
- * is claimed is claimed of bytes that moved or did not move.
+ * Nested translation on an SMMUv3: stage 1 tables of this program over a stage
+ * 2 of the kernel, and a device that does DMA through both. Each test proves
+ * its claims by the bytes that moved or did not move.
  */
 #include <endian.h>
 #include <pthread.h>
@@ -59,7 +59,7 @@ TEST_F(hw_info, fields)
 	ASSERT_EQ(0, info->flags &
 		     ~IOMMU_HW_INFO_ARM_SMMUV3_ERRATA_REPEAT_TLBI_CFGI);
 	ASSERT_EQ(0, info->__reserved);
-	/* A device is behind it, so it translates, 64-bit and coherently */
+	/* The SMMU serves a device, so it translates, 64-bit and coherently */
 	ASSERT_NE(0, info->idr[0] & (IDR0_S1P | IDR0_S2P));
 	ASSERT_NE(0, smmuv3_get(IDR0_TTF, info->idr[0]) & IDR0_TTF_AARCH64);
 	ASSERT_NE(0, info->idr[0] & IDR0_COHACC);
@@ -132,7 +132,7 @@ TEST_F(hw_info, input_type)
 		test_err_hw_info(EOPNOTSUPP);
 	}
 
-	/* Without the flag nobody looks at it */
+	/* Without the flag the kernel ignores the field */
 	self->cmd.flags = 0;
 	self->cmd.in_data_type = 0xdead;
 	test_hw_info();
@@ -153,7 +153,7 @@ TEST_F(hw_info, refused)
 		self->cmd.__reserved[i] = 0;
 	}
 
-	/* An output, whatever it holds */
+	/* An output field, so its initial value does not matter */
 	self->cmd.out_max_pasid_log2 = 0xff;
 	test_hw_info();
 	ASSERT_EQ(0, self->cmd.out_max_pasid_log2);
@@ -210,7 +210,7 @@ TEST_F(nested, stage2)
 	dma_write_blocked(dev, GUEST_VA, vm_page(vm, 0));
 }
 
-/* What a VMM may promise its guest as physical memory */
+/* The IPA space that a VMM can offer to its guest */
 TEST_F(nested, stage2_ranges)
 {
 	static const unsigned int oas[] = { 32, 36, 40, 42, 44, 48, 52 };
@@ -225,7 +225,7 @@ TEST_F(nested, stage2_ranges)
 	for (i = 0; i < num; i++)
 		ASSERT_TRUE(ranges[i].last < MSI_WINDOW ||
 			    ranges[i].start >= MSI_WINDOW + MSI_WINDOW_SIZE);
-	/* No address that stage 2 can't take, and all that it can */
+	/* The ranges end exactly where the range of stage 2 ends */
 	i = oas[smmuv3_get(IDR5_OAS, dev->info.idr[5])];
 	ASSERT_EQ((1ULL << i) - 1, ranges[num - 1].last);
 	REFUSED(EINVAL, vm_map(vm, 0, MSI_WINDOW, READABLE));
@@ -240,7 +240,7 @@ TEST_F(nested, stage1_over_stage2)
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 	dma_reads(dev, GUEST_VA, vm_page(vm, 0));
-	/* The IPA that GUEST_VA leads to is no input address of stage 1 */
+	/* The IPA behind GUEST_VA is not an input address of stage 1 */
 	dma_write_blocked(dev, vm_ipa(vm, 0), vm_page(vm, 0));
 	dma_read_blocked(dev, vm_ipa(vm, 0), vm_page(vm, 0));
 }
@@ -276,12 +276,12 @@ TEST_F(nested, stage2_permissions)
 	dma_reads(dev, r, vm_page(vm, 2));
 	dma_write_blocked(dev, r, vm_page(vm, 2));
 
-	/* What stage 1 allows in addition changes nothing */
+	/* Stage 1 can't grant more than stage 2 does */
 	FACT(smmuv3_s1_map(&dev->s1, va_w, w, 4096, S1_RW));
 	FACT(smmuv3_s1_map(&dev->s1, va_r, r, 4096, S1_RW));
 	FACT(smmuv3_s1_map(&dev->s1, va_none, none, 4096, S1_RW));
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
-	/* In this order: QEMU's TLB forgets that stage 2 forbids to read */
+	/* Reads first: QEMU's TLB drops the read restriction of stage 2 */
 	dma_read_blocked(dev, va_w, vm_page(vm, 1));
 	dma_writes(dev, va_w, vm_page(vm, 1));
 	dma_reads(dev, va_r, vm_page(vm, 2));
@@ -309,7 +309,7 @@ TEST_F(nested, bypass)
 	struct guest_dev *dev = &self->dev;
 	struct vm *vm = &self->vm;
 
-	/* Without a vDEVICE, as a VMM does it before its guest runs */
+	/* Without a vDEVICE, like a VMM before its guest runs */
 	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu, smmuv3_ste_bypass(),
 			    &dev->hwpt);
 	test_attach(dev, dev->hwpt);
@@ -319,7 +319,7 @@ TEST_F(nested, bypass)
 	dma_write_blocked(dev, GUEST_VA, vm_page(vm, 0));
 }
 
-/* The device can do nothing, and its buffer shows later that it did not */
+/* DMA is blocked both ways; the device's buffer shows it later */
 static void check_blocked(struct __test_metadata *_metadata, struct vm *vm,
 			  struct guest_dev *dev,
 			  struct iommu_hwpt_arm_smmuv3 ste)
@@ -415,7 +415,7 @@ TEST_F_TIMEOUT(nested, replace, 120)
 
 	test_attach(dev, vm->s2);
 	dma_prime(dev);
-	/* From each to each, itself included */
+	/* From each state to each state, including itself */
 	for (i = 0; i < NR_STATES; i++) {
 		for (j = 0; j < NR_STATES; j++) {
 			test_attach(dev, hwpt[i]);
@@ -426,8 +426,8 @@ TEST_F_TIMEOUT(nested, replace, 120)
 }
 
 /*
- * Whatever a guest writes into its vSTE, its CD or its tables: the device gets
- * nowhere, and what is right before and after works.
+ * A guest can write anything into its vSTE, CD or tables. Broken ones block all
+ * DMA, and a good stage 1 works before and after.
  */
 TEST_F_TIMEOUT(nested, broken_stage1_harms_nobody, 60)
 {
@@ -439,7 +439,7 @@ TEST_F_TIMEOUT(nested, broken_stage1_harms_nobody, 60)
 	const struct {
 		const char *name;
 		__u64 ste[2];
-		/* Each byte of the CD; -1: a good CD, whose table is not there */
+		/* Value of each byte of the CD; -1: a good CD without tables */
 		int cd;
 	} broken[] = {
 		{ "CD with V=0", { base, 0 }, 0x00 },
@@ -548,7 +548,7 @@ TEST_F(granule, translate_and_invalidate)
 	struct smmuv3_s1 s1;
 	void *p;
 
-	/* Two pieces of memory that serve every granule */
+	/* Two buffers that are large enough for each granule */
 	p = mmap(NULL, 2 * big, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, p);
@@ -575,7 +575,7 @@ TEST_F(granule, translate_and_invalidate)
 	munmap(p, 2 * big);
 }
 
-/* ---- Each TLBI makes the device see a new page ---- */
+/* ---- Each TLBI makes a new page visible to the device ---- */
 
 FIXTURE(tlbi)
 {
@@ -587,7 +587,7 @@ FIXTURE_VARIANT(tlbi)
 {
 	enum smmuv3_op op;
 	bool leaf;
-	/* TG, NUM, SCALE, TTL of a range invalidation; TG 0 is none */
+	/* TG, NUM, SCALE, TTL of a range invalidation; TG 0: no range */
 	unsigned int tg;
 	unsigned int num;
 	unsigned int scale;
@@ -713,7 +713,7 @@ TEST_F(tlbi, new_page_is_seen)
 					variant->scale, variant->ttl);
 	}
 
-	/* The first and the last of the range, cached */
+	/* Cache the first and the last page of the range */
 	for (i = 0; i < nr; i++)
 		FACT(smmuv3_s1_map(&dev->s1, GUEST_VA + i * 4096,
 				   vm_ipa(vm, 0), 4096, S1_RW));
@@ -724,12 +724,12 @@ TEST_F(tlbi, new_page_is_seen)
 	for (i = 0; i < nr; i++)
 		FACT(smmuv3_s1_map(&dev->s1, GUEST_VA + i * 4096,
 				   vm_ipa(vm, 1), 4096, S1_RW));
-	/* Until here the device may use either page; from here the new one */
+	/* Both pages are allowed until here, then only the new one */
 	test_cmd(vm->fd, vm->viommu, cmd);
 	dma_writes(dev, GUEST_VA, vm_page(vm, 1));
 	dma_reads(dev, GUEST_VA + (nr - 1) * 4096, vm_page(vm, 1));
 
-	/* And an unmapped page is gone */
+	/* An unmapped page is unreachable */
 	FACT(smmuv3_s1_unmap(&dev->s1, GUEST_VA, nr * 4096));
 	test_cmd(vm->fd, vm->viommu, cmd);
 	dma_write_blocked(dev, GUEST_VA + (nr - 1) * 4096, vm_page(vm, 1));
@@ -745,7 +745,7 @@ static void check_cfgi(struct __test_metadata *_metadata, struct vm *vm,
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 
-	/* Another table under another ASID: nothing of it is in a TLB */
+	/* Another table and ASID, so that no TLB holds any entry of them */
 	guest_s1_init(_metadata, dev, vm, &s1, 12);
 	FACT(smmuv3_s1_map(&s1, GUEST_VA, vm_ipa(vm, 1), 4096, S1_RW));
 	guest_cd_write(dev, vm, &s1, OTHER_ASID);
@@ -780,7 +780,7 @@ TEST_F(nested, unmap_page)
 	dma_write_blocked(dev, GUEST_VA, vm_page(vm, 0));
 	dma_read_blocked(dev, GUEST_VA, vm_page(vm, 0));
 
-	/* Another page in its place needs nothing from the guest */
+	/* A new mapping in its place needs no command of the guest */
 	test_ioas_map(vm, 3, vm_ipa(vm, 0), READABLE | WRITEABLE);
 	dma_writes(dev, GUEST_VA, vm_page(vm, 3));
 	dma_reads(dev, GUEST_VA, vm_page(vm, 3));
@@ -841,7 +841,7 @@ TEST_F(nested, unmap_large)
 		for (i = 0; i < ARRAY_SIZE(off); i++) {
 			FACT(smmuv3_s1_map(&dev->s1, GUEST_VA + off[i],
 					   ipa + off[i], 4096, S1_RW));
-			/* The last round's page was at the first of these */
+			/* An earlier round cached the first of these */
 			test_cmd(vm->fd, vm->viommu,
 				 smmuv3_tlbi_nh_va(ASID, GUEST_VA + off[i],
 						   true));
@@ -863,7 +863,7 @@ TEST_F(nested, unmap_tables)
 
 	attach_stage1(_metadata, vm, dev, vm->viommu, VSID);
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
-	/* The tables are read through stage 2 as well */
+	/* The tables, too, are read through stage 2 */
 	test_ioas_unmap(vm, TABLES_IPA, TABLES_SIZE);
 	dma_write_blocked(dev, GUEST_VA, vm_page(vm, 0));
 
@@ -890,7 +890,7 @@ TEST_F(nested, unmap_all)
 	dma_nothing_was_read(dev, vm_page(vm, 0));
 }
 
-/* What the TLB keeps of a nested HWPT must not outlive stage 2's mapping */
+/* TLB entries of a detached nested HWPT must not outlive stage 2's mapping */
 TEST_F(nested, unmap_while_not_attached)
 {
 	struct guest_dev *dev = &self->dev;
@@ -981,7 +981,7 @@ TEST_F(nested, msi_set_up_while_bypassed)
 	close(efd);
 }
 
-/* The doorbell is in stage 2 only: it is up to the guest to let it through */
+/* The doorbell is mapped in stage 2 only; stage 1 is up to the guest */
 TEST_F(nested, msi_not_in_stage1)
 {
 	struct guest_dev *dev = &self->dev;
@@ -999,7 +999,7 @@ TEST_F(nested, msi_not_in_stage1)
 	close(efd);
 }
 
-/* The same doorbell has the same IOVA in each domain of one iommufd */
+/* A doorbell has the same IOVA in each domain of an iommufd */
 TEST_F(nested, msi_follows_to_another_stage2)
 {
 	struct guest_dev *dev = &self->dev;
@@ -1023,7 +1023,7 @@ TEST_F(nested, msi_follows_to_another_stage2)
 	close(efd);
 }
 
-/* What the kernel put into the window goes when the device does */
+/* Detaching the device removes the kernel's mappings from the MSI window */
 TEST_F(nested, msi_window_is_free_after_detach)
 {
 	struct guest_dev *dev = &self->dev;
@@ -1043,7 +1043,7 @@ TEST_F(nested, msi_window_is_free_after_detach)
 
 	test_attach(dev, dev->hwpt);
 	test_msi(dev, efd);
-	/* A refused replace takes nothing away, either */
+	/* A refused replace does not remove them */
 	test_destroy(vm->fd, dev->vdev);
 	test_hwpt_alloc_ste(vm->fd, dev->id, vm->viommu,
 			    smmuv3_ste_s1(dev->cd), &dev->hwpt);
@@ -1070,7 +1070,7 @@ TEST_F(nested, destroy_in_order)
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 
 	test_detach(dev);
-	/* Both the HWPT and the vDEVICE hold the vIOMMU, each on its own */
+	/* The HWPT and the vDEVICE each hold the vIOMMU */
 	test_destroy(vm->fd, dev->hwpt);
 	test_err_destroy(ENOENT, vm->fd, dev->hwpt);
 	test_err_destroy(EBUSY, vm->fd, vm->viommu);
@@ -1114,7 +1114,7 @@ TEST_F(nested, vdevice_destroyed_while_attached)
 	test_err_cmd(EIO, vm->fd, vm->viommu, smmuv3_cfgi_cd(VSID, 0, true));
 	test_err_cmd(EIO, vm->fd, vm->viommu, smmuv3_cfgi_cd_all(VSID));
 
-	/* Commands without a SID go on working */
+	/* Commands without a SID still work */
 	FACT(smmuv3_s1_map(&dev->s1, GUEST_VA, vm_ipa(vm, 1), 4096, S1_RW));
 	test_cmd(vm->fd, vm->viommu, smmuv3_tlbi_nh_asid(ASID));
 	dma_writes(dev, GUEST_VA, vm_page(vm, 1));
@@ -1144,7 +1144,7 @@ TEST_F(nested, attach_needs_vdevice)
 	test_attach(dev, bypass);
 	dma_prime(dev);
 
-	/* What is refused leaves what was */
+	/* A refused attach keeps the old HWPT */
 	test_err_attach(ENOENT, dev, s1);
 	dma_writes(dev, vm_ipa(vm, 0), vm_page(vm, 0));
 
@@ -1153,7 +1153,7 @@ TEST_F(nested, attach_needs_vdevice)
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 }
 
-/* What is attached needs no vDEVICE to stay, whatever is refused after it */
+/* An attached HWPT works on without a vDEVICE, also after a refused attach */
 TEST_F(nested, refused_after_vdevice_is_gone)
 {
 	struct guest_dev *dev = &self->dev;
@@ -1170,7 +1170,7 @@ TEST_F(nested, refused_after_vdevice_is_gone)
 	test_attach(dev, dev->hwpt);
 	dma_reads(dev, GUEST_VA, vm_page(vm, 0));
 
-	/* Once left there is no way back to it, either */
+	/* After a detach the vDEVICE is needed again */
 	test_attach(dev, vm->s2);
 	test_err_attach(ENOENT, dev, dev->hwpt);
 	dma_writes(dev, vm_ipa(vm, 0), vm_page(vm, 0));
@@ -1197,7 +1197,7 @@ TEST_F(nested, unbind_leaves_a_tombstone)
 	REFUSED(ENOENT, iommufd_invalidate(vm->fd, vdev,
 					   IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 					   &cmd, sizeof(cmd), &num));
-	/* Nothing is attached any more */
+	/* The HWPT is no longer attached */
 	test_destroy(vm->fd, hwpt);
 
 	for (i = 0; i < 64; i++) {
@@ -1205,7 +1205,7 @@ TEST_F(nested, unbind_leaves_a_tombstone)
 		ASSERT_NE(vdev, id);
 	}
 
-	/* The name is free again, the id is not */
+	/* The vSID is free again, the object id is not */
 	guest_dev_open(_metadata, dev, vm, 0);
 	guest_dev_stage1(_metadata, dev, vm, ASID, 1);
 	ASSERT_NE(vdev, dev->id);
@@ -1237,7 +1237,7 @@ FIXTURE_SETUP(group)
 		SKIP(return, "%s", why);
 	ASSERT_TRUE(guest_dev_same_group(&self->a, &self->b));
 
-	/* One stage 1 for both */
+	/* Both devices share stage 1 */
 	FACT(smmuv3_s1_map(&self->a.s1, self->b.edu.mbox_iova,
 			   self->b.edu.mbox_iova, 4096, S1_RW));
 	test_attach(&self->a, vm->s2);
@@ -1274,7 +1274,7 @@ TEST_F(group, refused_by_one)
 	dma_writes(a, GUEST_VA, vm_page(vm, 0));
 	dma_reads(b, GUEST_VA, vm_page(vm, 0));
 
-	/* Back to what needs a vDEVICE, and has lost one */
+	/* Refused, and back to an HWPT whose vDEVICE no longer exists */
 	test_destroy(vm->fd, b->vdev);
 	test_err_attach(ENOENT, a, other);
 	test_err_attach(ENOENT, b, other);
@@ -1285,7 +1285,7 @@ TEST_F(group, refused_by_one)
 	dma_writes(a, GUEST_VA, vm_page(vm, 0));
 	dma_reads(b, GUEST_VA, vm_page(vm, 0));
 
-	/* One could go, to another vIOMMU, and has to come back */
+	/* Refused for the second device, so the first one returns */
 	test_viommu_alloc(vm->fd, a->id, vm->s2, &other_viommu);
 	test_vdevice_alloc(vm->fd, other_viommu, a->id, VSID, &a->vdev);
 	test_hwpt_alloc_ste(vm->fd, a->id, other_viommu, smmuv3_ste_s1(a->cd),
@@ -1297,7 +1297,7 @@ TEST_F(group, refused_by_one)
 	test_destroy(vm->fd, a->vdev);
 	test_destroy(vm->fd, other_viommu);
 
-	/* Neither is on the list of a stage 2 that it has left */
+	/* No device is left on the list of a stage 2 */
 	test_ioas_unmap(vm, vm_ipa(vm, 0), vm->page);
 	dma_write_blocked(a, GUEST_VA, vm_page(vm, 0));
 	dma_write_blocked(b, GUEST_VA, vm_page(vm, 0));
@@ -1309,7 +1309,7 @@ TEST_F(group, refused_by_one)
 	test_destroy(vm->fd, vm->s2);
 }
 
-/* The one that brought the group to its HWPT is the first to go */
+/* The device that attached the group first is also unbound first */
 TEST_F(group, msi_after_the_first_is_unbound)
 {
 	struct guest_dev *a = &self->a, *b = &self->b;
@@ -1337,7 +1337,7 @@ FIXTURE(pair)
 
 FIXTURE_SETUP(pair)
 {
-	/* The same VA under the same ASID leads to different pages */
+	/* The same VA and ASID lead to different pages */
 	const char *why = guest_init_apart(_metadata, &self->vm, &self->a,
 					   &self->b, ASID, &self->viommu_b);
 
@@ -1360,7 +1360,7 @@ TEST_F(pair, vmids_keep_guests_apart)
 	attach_stage1(_metadata, vm, a, vm->viommu, VSID);
 	attach_stage1(_metadata, vm, b, self->viommu_b, VSID);
 
-	/* Each with the other's translation in the TLB */
+	/* With the translations of both in the TLB */
 	dma_writes(a, GUEST_VA, vm_page(vm, 0));
 	dma_writes(b, GUEST_VA, vm_page(vm, 1));
 	dma_writes(a, GUEST_VA, vm_page(vm, 0));
@@ -1377,7 +1377,7 @@ TEST_F(pair, vmids_keep_guests_apart)
 	dma_writes(b, GUEST_VA, vm_page(vm, 2));
 }
 
-/* A device that is moved to another vIOMMU leaves its translations behind */
+/* A device that moves to another vIOMMU leaves its translations behind */
 TEST_F(pair, device_changes_viommu)
 {
 	struct guest_dev *a = &self->a;
@@ -1427,7 +1427,7 @@ TEST_F(pair, unmap_reaches_nested_and_direct)
 	dma_write_blocked(a, GUEST_VA, vm_page(vm, 0));
 	dma_write_blocked(b, vm_ipa(vm, 0), vm_page(vm, 0));
 
-	/* One that goes away leaves the other alone */
+	/* Detaching one device does not affect the other */
 	test_detach(a);
 	test_ioas_map(vm, 3, vm_ipa(vm, 0), READABLE | WRITEABLE);
 	dma_writes(b, vm_ipa(vm, 0), vm_page(vm, 3));
@@ -1440,7 +1440,7 @@ TEST_F(pair, one_viommu_two_devices)
 	struct guest_dev *a = &self->a, *b = &self->b;
 	struct vm *vm = &self->vm;
 
-	/* One guest: two devices share a context, so one TLBI serves both */
+	/* Two devices of one guest share a CD, so one TLBI serves both */
 	attach_stage1(_metadata, vm, a, vm->viommu, VSID);
 	test_vdevice_alloc(vm->fd, vm->viommu, b->id, OTHER_VSID, &b->vdev);
 	FACT(smmuv3_s1_map(&a->s1, b->edu.mbox_iova, b->edu.mbox_iova, 4096,
@@ -1501,7 +1501,7 @@ TEST_F(pair, virt_id_becomes_free)
 	test_cmd(vm->fd, vm->viommu, smmuv3_cfgi_cd_all(VSID));
 }
 
-/* ---- The end of it all ---- */
+/* ---- Teardown ---- */
 
 FIXTURE(teardown)
 {
@@ -1561,7 +1561,7 @@ TEST_F_TIMEOUT(teardown, close_in_any_order, 120)
 				guest_dev_close(b);
 				break;
 			}
-			/* Whoever is left is as it was */
+			/* The remaining devices still work */
 			if (!j && a->pci.fd >= 0)
 				dma_writes(a, GUEST_VA, vm_page(vm, 0));
 			if (!j && b->pci.fd >= 0)
@@ -1581,7 +1581,7 @@ TEST_F_TIMEOUT(teardown, killed, 120)
 
 	if (doomed_start(_metadata, &doomed)) {
 		guest_start(_metadata, vm, a, b);
-		/* Dies with a transfer under way */
+		/* Killed during a transfer */
 		edu_start_store(&a->edu, GUEST_VA, EDU_DMA_LEN);
 		doomed_is_ready(&doomed);
 		for (;;)
@@ -1594,7 +1594,7 @@ TEST_F_TIMEOUT(teardown, killed, 120)
 	dma_reads(b, GUEST_VA, vm_page(vm, 1));
 }
 
-/* A request as large as there can be ends with the task that made it */
+/* A request of maximum size ends with its task */
 TEST_F_TIMEOUT(teardown, killed_while_invalidating, 120)
 {
 	struct guest_dev *a = &self->a, *b = &self->b;
@@ -1628,11 +1628,11 @@ TEST_F_TIMEOUT(teardown, killed_while_invalidating, 120)
 	munmap(cmds, max * sizeof(*cmds));
 }
 
-/* ---- All at once ---- */
+/* ---- Races ---- */
 
 #define RACE_SEC	3
 
-/* Each thread does its thing; what the others do to it has an errno */
+/* Racing threads; each accepts the errnos that the others can cause */
 struct race {
 	struct vm *vm;
 	struct guest_dev *a;
@@ -1673,7 +1673,7 @@ static void *race_invalidate(void *arg)
 		ret = iommufd_invalidate(race->vm->fd, race->vm->viommu,
 					 IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 					 cmds, sizeof(cmds[0]), &num);
-		/* The vDEVICE of OTHER_VSID comes and goes */
+		/* Another thread creates and destroys OTHER_VSID */
 		race_check(race, "invalidate", ret, EIO, 0);
 		if (ret ? num % 2 != 1 : num != ARRAY_SIZE(cmds))
 			race_check(race, "entry_num", -EPROTO, 0, 0);
@@ -1705,7 +1705,7 @@ static void *race_attach(void *arg)
 	struct vfio_pci *b = &race->b->pci;
 
 	while (race_goes_on(race)) {
-		/* Stage 1 needs the vDEVICE that comes and goes */
+		/* Stage 1 needs the vDEVICE, which exists only at times */
 		race_check(race, "attach stage 1",
 			   vfio_pci_attach(b, race->a->hwpt), ENOENT, 0);
 		race_check(race, "attach stage 2",
@@ -1766,7 +1766,7 @@ static void *race_vdevice_unbind(void *arg)
 		ret = iommufd_vdevice_alloc(race->vm->fd, race->vm->viommu, dev,
 					    OTHER_VSID, &id);
 		race_check(race, "vdevice alloc", ret, EEXIST, ENOENT);
-		/* Every other one is left to the unbinding */
+		/* Leave every other one to the unbind */
 		if (!ret && id % 2)
 			race_check(race, "vdevice destroy",
 				   iommufd_destroy(race->vm->fd, id), EBUSY,
@@ -1812,7 +1812,7 @@ static void race_run(struct __test_metadata *_metadata, struct race *race,
 	for (i = 0; i < nr; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, racers[i],
 					    race));
-	/* Device A is not involved, and should not notice */
+	/* Device A takes no part, and must not be affected */
 	while (race_goes_on(race))
 		dma_writes(a, GUEST_VA, vm_page(vm, 0));
 	for (i = 0; i < nr; i++)

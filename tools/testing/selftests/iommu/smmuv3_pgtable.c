@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page tables that the kernel owns and user space has shaped: what was asked
- * for, as the device's bytes show, or an errno. Which shapes there have to be
- * follows from the SMMU's ID registers and the page size of the kernel, so this
- * says something on an SMMU with either stage as well.
+ * Kernel-owned page tables with a geometry chosen by user space. A request
+ * succeeds, as the bytes of the device prove, or fails with an errno. The
+ * expected geometries follow from the ID registers and the kernel's page size,
+ * so the tests work on any SMMU.
  */
 
 #include "smmuv3_utils.h"
+#include "lib/cgroup.h"
 
 #define PGTABLE		IOMMU_HWPT_DATA_ARM_SMMUV3_PGTABLE
 #define NEST_PARENT	IOMMU_HWPT_ALLOC_NEST_PARENT
 #define DIRTY_TRACKING	IOMMU_HWPT_ALLOC_DIRTY_TRACKING
 
-/* The least without small translation tables, which the driver does not use */
+/* Minimum without small translation tables, which the driver does not use */
 #define LEAST_BITS	25
-/* What the architecture has for input sizes */
+/* Limits of the architecture for input sizes */
 #define ARCH_LEAST_BITS	16
 #define ARCH_MOST_BITS	56
 
-/* Within the least aperture, and apart from each other with any page size */
+/* Within the smallest aperture, and on separate pages of any size */
 #define MBOX_IOVA	0x100000ULL
 #define LOW_IOVA	0x200000ULL
 #define OTHER_IOVA	0x300000ULL
 
 /*
- * @has_stage: by the ID registers, 1 and 2; 0 is whichever there is
- * @oas: bits of the SMMU's output addresses
- * @ioas: memory that is all within the least aperture
+ * @has_stage: stages in the ID registers: [1], [2], and [0] for either
+ * @oas: output address size of the SMMU in bits
+ * @ioas: an IOAS with all memory within the smallest aperture
  */
 FIXTURE(pgtable)
 {
@@ -38,7 +39,7 @@ FIXTURE(pgtable)
 	__u32 hwpt;
 };
 
-/* As struct iommu_hwpt_arm_smmuv3_pgtable, which needs a shorter name */
+/* Short name for struct iommu_hwpt_arm_smmuv3_pgtable */
 struct shape {
 	__u32 flags;
 	__u32 stage;
@@ -48,7 +49,7 @@ struct shape {
 	__u32 reserved;
 };
 
-/* To follow a fact about a shape */
+/* Appended to a fact about a shape */
 #define LOG_SHAPE(_shape)	log_shape(_metadata, &(_shape))
 
 static void log_shape(struct __test_metadata *_metadata,
@@ -103,7 +104,7 @@ static int map_page(struct vm *vm, __u32 ioas, unsigned int i, __u64 iova,
 				prot);
 }
 
-/* The mailbox and data page 0, at low addresses */
+/* An IOAS with the mailbox and data page 0 at low addresses */
 static __u32 low_ioas(struct __test_metadata *_metadata, struct vm *vm)
 {
 	__u32 ioas;
@@ -114,7 +115,7 @@ static __u32 low_ioas(struct __test_metadata *_metadata, struct vm *vm)
 	return ioas;
 }
 
-/* All that IOMMU_IOAS_IOVA_RANGES says, for memcmp() */
+/* All results of IOMMU_IOAS_IOVA_RANGES, for memcmp() */
 struct space {
 	__u64 alignment;
 	__u64 num;
@@ -138,7 +139,7 @@ static int get_space(struct vm *vm, __u32 ioas, struct space *space)
 	return ret;
 }
 
-/* Its size in bits, if it is one range that starts at 0 */
+/* Size in bits, if the space is one range from 0 */
 static unsigned int space_bits(const struct space *space)
 {
 	__u64 last = space->ranges[0].last;
@@ -149,14 +150,14 @@ static unsigned int space_bits(const struct space *space)
 	return 64 - __builtin_clzll(last);
 }
 
-/* The HWPT of the call is gone afterwards */
+/* Get the IOVA ranges with the HWPT, then destroy the HWPT */
 #define test_space(_ioas, _space)					\
 do {									\
 	FACT(get_space(&self->vm, _ioas, _space));			\
 	test_destroy(self->vm.fd, self->hwpt);				\
 } while (0)
 
-/* ---- What to expect from this machine ---- */
+/* ---- Expectations of this machine ---- */
 
 static bool has_granule(const struct _test_data_pgtable *self,
 			unsigned int shift)
@@ -166,8 +167,8 @@ static bool has_granule(const struct _test_data_pgtable *self,
 }
 
 /*
- * The most of a stage, 0 if the SMMU does not have it. For stage 1 it depends
- * on the kernel's own addresses, too, so ask.
+ * Maximum input size of a stage, or 0 if the SMMU lacks the stage. Ask the
+ * kernel, since stage 1 also depends on the kernel's address size.
  */
 static unsigned int most_bits(struct __test_metadata *_metadata,
 			      struct _test_data_pgtable *self,
@@ -222,14 +223,14 @@ FIXTURE_TEARDOWN(pgtable)
 	vm_close(&self->vm);
 }
 
-/* ---- What there is ---- */
+/* ---- Supported geometries ---- */
 
 /*
- * Where stage 2 starts with more than one table side by side, what lies behind
- * the first one? QEMU 10 takes all of them for the first, so that IOVAs come
- * again there. Its SMMU has no implementer (IIDR); no other may do that.
+ * QEMU 10 does not concatenate stage 2 start tables: it uses the first table
+ * for all of them, so IOVAs repeat. Its SMMU has no implementer (IIDR); any
+ * other SMMU must translate correctly.
  *
- * Return: what this SMMU can tell apart, at most @end
+ * Return: end of the distinct IOVAs on this SMMU, at most @end
  */
 static __u64 end_of_walk(struct __test_metadata *_metadata,
 			 struct _test_data_pgtable *self, struct shape shape,
@@ -240,7 +241,7 @@ static __u64 end_of_walk(struct __test_metadata *_metadata,
 	if (shape.stage != 2 || shape.granule_shift != 12 || end <= one_table ||
 	    end > 16 * one_table)
 		return end;
-	/* Nothing is mapped there */
+	/* No IOVA is mapped there */
 	if (edu_write(&self->dev.edu, one_table + LOW_IOVA,
 		      vm_page(&self->vm, 0)) != EDU_MOVED)
 		return end;
@@ -250,7 +251,7 @@ static __u64 end_of_walk(struct __test_metadata *_metadata,
 	return one_table;
 }
 
-/* From the first byte to the last, and no further */
+/* The device reaches the first and the last byte, and none beyond */
 static void check_shape(struct __test_metadata *_metadata,
 			struct _test_data_pgtable *self, struct shape shape)
 {
@@ -258,7 +259,7 @@ static void check_shape(struct __test_metadata *_metadata,
 	__u64 end = 1ULL << shape.input_bits;
 	struct guest_dev *dev = &self->dev;
 	struct vm *vm = &self->vm;
-	/* The last granule of data page 1 */
+	/* Last granule of data page 1 */
 	void *p = vm_page(vm, 2) - granule;
 	const int fd = vm->fd;
 	struct space before, space;
@@ -293,7 +294,7 @@ static void check_shape(struct __test_metadata *_metadata,
 	FACT(iommufd_ioas_map(fd, ioas, p, granule, end - granule, WRITEABLE));
 	dma_writes(dev, end - EDU_DMA_LEN, p + granule - EDU_DMA_LEN)
 		LOG_SHAPE(shape);
-	/* Gone from the TLB as well: an invalidation names the granule */
+	/* The invalidation uses the granule, so the TLB entry is gone, too */
 	FACT(iommufd_ioas_unmap(fd, ioas, end - granule, granule));
 	dma_write_blocked(dev, end - EDU_DMA_LEN, p + granule - EDU_DMA_LEN)
 		LOG_SHAPE(shape);
@@ -310,7 +311,7 @@ static void check_shapes(struct __test_metadata *_metadata,
 			 struct _test_data_pgtable *self, unsigned int stage,
 			 unsigned int granule_shift)
 {
-	/* 40 to 43 start with concatenated tables at stage 2 */
+	/* At stage 2, sizes from 40 to 43 start with concatenated tables */
 	static const unsigned int bits[] = { LEAST_BITS, 30, 32, 36, 39, 40, 41,
 					     42, 43 };
 	unsigned int most = most_bits(_metadata, self, stage, granule_shift);
@@ -330,7 +331,7 @@ static void check_shapes(struct __test_metadata *_metadata,
 	}
 }
 
-/* A test each, since each may take 30 s */
+/* Separate tests, since each may take 30 s */
 TEST_F(pgtable, stage1_4k)
 {
 	check_shapes(_metadata, self, 1, 12);
@@ -361,7 +362,7 @@ TEST_F(pgtable, stage2_64k)
 	check_shapes(_metadata, self, 2, 16);
 }
 
-/* Nothing asked is the same as no parameters */
+/* A request of zeros is the same as no parameters */
 TEST_F(pgtable, whatever)
 {
 	struct space plain, shaped, least;
@@ -377,7 +378,7 @@ TEST_F(pgtable, whatever)
 	if (has_granule(self, __builtin_ctzl(vm->page)))
 		ASSERT_EQ(vm->page, shaped.alignment);
 
-	/* Stage 1 if there is one, as shows in what is readable */
+	/* Stage 1 if the SMMU has it, as the read permission shows */
 	test_shape(self->ioas, 0, shape);
 	FACT(map_page(vm, self->ioas, 1, OTHER_IOVA, WRITEABLE));
 	test_attach(dev, self->hwpt);
@@ -390,7 +391,7 @@ TEST_F(pgtable, whatever)
 	test_detach(dev);
 	test_destroy(vm->fd, self->hwpt);
 
-	/* What is asked holds whatever is chosen for the rest */
+	/* A requested size holds for any choice of the rest */
 	shape.input_bits = LEAST_BITS;
 	test_shape(self->ioas, 0, shape);
 	test_space(self->ioas, &least);
@@ -398,7 +399,7 @@ TEST_F(pgtable, whatever)
 
 	if (!self->has_stage[1] || !self->has_stage[2])
 		return;
-	/* Of a nest parent, nothing asked is stage 2 */
+	/* For a nest parent, a request of zeros means stage 2 */
 	shape.input_bits = 0;
 	test_hwpt_alloc(vm->fd, dev->id, self->ioas, NEST_PARENT, &self->hwpt);
 	test_space(self->ioas, &plain);
@@ -443,7 +444,7 @@ TEST_F(pgtable, stage2_permissions)
 	check_permissions(_metadata, self, 2);
 }
 
-/* A nest parent with fewer bits carries all that one without parameters does */
+/* A smaller nest parent supports everything that the default one does */
 TEST_F(pgtable, nest_parent)
 {
 	struct shape shape = {
@@ -462,7 +463,7 @@ TEST_F(pgtable, nest_parent)
 	test_shape(vm->ioas, NEST_PARENT, shape);
 	vm->s2 = self->hwpt;
 	test_viommu_alloc(vm->fd, dev->id, vm->s2, &vm->viommu);
-	/* Of the kernel's page tables a vIOMMU has none but its nest parent */
+	/* A vIOMMU takes no other kernel-owned page table */
 	test_err_shape(EINVAL, vm->viommu, 0, shape);
 	test_err_shape(EOPNOTSUPP, vm->s2, 0, shape);
 
@@ -482,7 +483,7 @@ TEST_F(pgtable, nest_parent)
 
 /* ---- Output addresses ---- */
 
-/* The last address of memory: the tables may be anywhere up to there */
+/* End of memory; the tables can be anywhere below */
 static __u64 memory_end(void)
 {
 	FILE *f = fopen("/proc/iomem", "re");
@@ -530,7 +531,7 @@ static void check_output(struct __test_metadata *_metadata,
 			continue;
 		}
 		if (stage == 2) {
-			/* An IPA has no more bits than what it turns into */
+			/* The IPA size is at most the output size */
 			shape.input_bits = bits[i] + 1;
 			test_err_shape(EOPNOTSUPP, ioas, 0, shape);
 			shape.input_bits = 0;
@@ -562,7 +563,7 @@ TEST_F_TIMEOUT(pgtable, stage2_output, 120)
 
 /* ---- Input addresses ---- */
 
-/* A mapping beyond the aperture is no smaller page table, but none at all */
+/* A mapping beyond the aperture is an error, not a smaller page table */
 TEST_F(pgtable, mapped_beyond)
 {
 	struct shape shape = { .input_bits = 30 };
@@ -589,11 +590,11 @@ TEST_F(pgtable, mapped_beyond)
 	FACT(iommufd_ioas_unmap(vm->fd, self->ioas, beyond, vm->page));
 	test_shape(self->ioas, 0, shape);
 	test_destroy(vm->fd, self->hwpt);
-	/* The failure has left no reference to it */
+	/* The failure left no reference to the IOAS */
 	test_destroy(vm->fd, self->ioas);
 }
 
-/* An aperture that a block would fill starts below the level of such blocks */
+/* If one block would fill the aperture, the walk starts at a lower level */
 TEST_F(pgtable, block_of_the_aperture)
 {
 	static const struct {
@@ -648,7 +649,7 @@ static void check_msi(struct __test_metadata *_metadata, struct guest_dev *dev,
 	ASSERT_TRUE(msi_arrives(dev, efd, MSI_WAIT_MSEC));
 }
 
-/* A page table without room for the doorbell takes no device that needs it */
+/* A page table without room for the doorbell refuses devices with MSIs */
 TEST_F(pgtable, msi_window_beyond)
 {
 	/* The window starts at 2^27 */
@@ -673,7 +674,7 @@ TEST_F(pgtable, msi_window_beyond)
 		if (!self->has_stage[stage])
 			continue;
 		for (i = 0; i < ARRAY_SIZE(small); i++) {
-			/* On the same IOAS, and on another one */
+			/* On the same IOAS and on another one */
 			for (other = 0; other < 2; other++) {
 				shape.input_bits = small[i];
 				test_shape(other ? ioas : self->ioas, 0, shape);
@@ -695,7 +696,7 @@ TEST_F(pgtable, msi_window_beyond)
 	close(efd);
 }
 
-/* ---- What there is not ---- */
+/* ---- Refused geometries ---- */
 
 TEST_F(pgtable, malformed)
 {
@@ -737,7 +738,7 @@ TEST_F(pgtable, malformed)
 	test_shape(self->ioas, 0, whatever);
 }
 
-/* Of the first version of the struct, for ever */
+/* First version of the struct; part of the ABI */
 #define LEN	24
 
 TEST_F(pgtable, length)
@@ -804,7 +805,7 @@ TEST_F(pgtable, not_here)
 			test_err_shape(EOPNOTSUPP, self->ioas, 0, shape);
 			continue;
 		}
-		/* Stage 0 is the larger of the two */
+		/* With both stages, stage 0 means the larger one */
 		most = most_bits(_metadata, self, stage, 0);
 		if (!stage && self->has_stage[1] && self->has_stage[2]) {
 			bits = most_bits(_metadata, self, 2, 0);
@@ -880,9 +881,42 @@ TEST_F(pgtable, flags)
 	}
 }
 
-/* ---- MSIs that do not come about ---- */
+/* ---- Memory ---- */
 
-/* Who does without MSIs does without their window, until they are wanted */
+/* Page tables of user space are charged, those of the kernel are not */
+TEST_F(pgtable, charged)
+{
+	struct vfio_pci other;
+	char path[80];
+	__u32 ioas;
+	long bytes;
+
+	/* Binding a driver gives the device a group, which stays unused here */
+	FACT(vfio_pci_find(&other, EDU_VENDOR, EDU_DEVICE, 1));
+	FACT(vfio_pci_take(&other));
+	snprintf(path, sizeof(path),
+		 "/sys/bus/pci/devices/%s/iommu_group/type", other.bdf);
+	if (cgroup_enter())
+		SKIP(return, "no memory cgroup");
+	bytes = cgroup_stat("sec_pagetables");
+	ASSERT_LE(0, bytes);
+	/* Change the type, since the same type would keep its domain */
+	FACT(file_put(path, "identity"));
+	FACT(file_put(path, "DMA"));
+	EXPECT_EQ(bytes, cgroup_stat("sec_pagetables"));
+
+	/* Without mappings there is only the top level */
+	FACT(iommufd_ioas_alloc(self->vm.fd, &ioas));
+	test_shape(ioas, 0, (struct shape){});
+	EXPECT_LE(bytes + self->vm.page, cgroup_stat("sec_pagetables"));
+	test_destroy(self->vm.fd, self->hwpt);
+	EXPECT_EQ(bytes, cgroup_stat("sec_pagetables"));
+	FACT(cgroup_leave());
+}
+
+/* ---- Unused MSIs ---- */
+
+/* A device without MSIs needs no MSI window until it enables them */
 TEST_F(pgtable, msi_never_used)
 {
 	int efd = eventfd(0, EFD_CLOEXEC);

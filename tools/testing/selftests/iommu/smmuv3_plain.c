@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An SMMUv3 that does not nest, for want of a stage or of cacheability: all but
- * nesting works as usual, and what is missing is refused, not replaced.
+ * An SMMUv3 without nesting, for lack of a stage or of cacheability. Everything
+ * else works as usual. Requests for the missing features are refused, with no
+ * fallback.
  */
 #include <sys/syscall.h>
 
@@ -32,7 +33,7 @@ FIXTURE_TEARDOWN(plain)
 	vm_close(&self->vm);
 }
 
-/* The device reaches its memory, and nothing else */
+/* The device reaches its memory only */
 static void check_dma(struct __test_metadata *_metadata, struct vm *vm,
 		      struct guest_dev *dev)
 {
@@ -64,7 +65,7 @@ TEST_F(plain, attach_nest_parent)
 	struct vm *vm = &self->vm;
 
 	if (!self->s1 || !self->s2) {
-		/* Neither stage 1 in its place nor stage 2 to no purpose */
+		/* Neither stage 1 as a substitute nor a useless stage 2 */
 		test_err_hwpt_alloc(EOPNOTSUPP, vm->fd, self->dev.id, vm->ioas,
 				    IOMMU_HWPT_ALLOC_NEST_PARENT, &self->hwpt);
 		return;
@@ -89,9 +90,32 @@ TEST_F(plain, msi)
 }
 
 /*
- * Which stage it is shows in a write-only mapping: a stage 1 entry can't keep a
- * device from reading what it may write, a stage 2 entry does.
+ * A detached device can't reach a doorbell. A refused MSI leaves nothing
+ * behind; the IRQ core reports each refusal as ENOSPC.
  */
+TEST_F(plain, msi_while_not_attached)
+{
+	struct guest_dev *dev = &self->dev;
+	int efd = eventfd(0, EFD_CLOEXEC);
+	unsigned int i;
+
+	ASSERT_LE(0, efd);
+	for (i = 0; i < 3; i++) {
+		REFUSED(ENOSPC, vfio_pci_set_msi(&dev->pci, efd));
+		test_attach(dev, self->vm.ioas);
+		FACT(vfio_pci_set_msi(&dev->pci, efd));
+		ASSERT_TRUE(msi_arrives(dev, efd, MSI_WAIT_MSEC));
+		/* The address in the device stays valid */
+		test_detach(dev);
+		test_attach(dev, self->vm.ioas);
+		ASSERT_TRUE(msi_arrives(dev, efd, MSI_WAIT_MSEC));
+		test_detach(dev);
+		FACT(vfio_pci_set_msi(&dev->pci, -1));
+	}
+	close(efd);
+}
+
+/* A write-only mapping shows the stage: stage 1 makes it readable */
 TEST_F(plain, write_only_mapping)
 {
 	struct guest_dev *dev = &self->dev;
@@ -130,7 +154,7 @@ TEST_F(plain, read_only_mapping)
 	dma_write_blocked(dev, iova, vm_page(vm, 1));
 }
 
-/* Memory by its file descriptor, which need not be mapped by anybody */
+/* Map memory by its file descriptor, without any mapping in user space */
 TEST_F(plain, memfd)
 {
 	struct guest_dev *dev = &self->dev;
@@ -144,7 +168,7 @@ TEST_F(plain, memfd)
 	FACT(iommufd_ioas_map_file(vm->fd, vm->ioas, fd, vm->page, vm->page,
 				   iova, READABLE | WRITEABLE));
 	test_attach(dev, vm->ioas);
-	/* Only now, and not what is at the start of the file */
+	/* Map it only now, and not from the start of the file */
 	mem = mmap(NULL, vm->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		   vm->page);
 	ASSERT_NE(MAP_FAILED, mem);
@@ -168,7 +192,7 @@ TEST_F(plain, viommu_refused)
 	test_hwpt_alloc(vm->fd, self->dev.id, vm->ioas, flags, &self->hwpt);
 	test_err_viommu_alloc(EOPNOTSUPP, vm->fd, self->dev.id, self->hwpt,
 			      &vm->viommu);
-	/* Before anybody looks at the HWPT */
+	/* EOPNOTSUPP comes before the lookup of the HWPT */
 	test_err_viommu_alloc(EOPNOTSUPP, vm->fd, self->dev.id, ID_UNKNOWN,
 			      &vm->viommu);
 	test_err_viommu_alloc(ENOENT, vm->fd, ID_UNKNOWN, self->hwpt,

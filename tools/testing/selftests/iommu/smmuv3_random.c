@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything that can be done with a vIOMMU and what is on it, at random, by
- * processes that have a device each and are killed all the time, while devices
- * are unbound from their driver and bound again. In the end nothing holds
- * anything, and the devices move the right bytes for another guest. Use after
- * free, leaks and locking are for a debug kernel to see.
+ * Random operations on a vIOMMU and its objects. Several processes, each with a
+ * device, are killed all the time, while devices are unbound from their driver
+ * and bound again. At the end no reference is left, and the devices move the
+ * right bytes for another guest. Debug kernels detect use after free, leaks and
+ * locking errors.
  *
- * STRESS_SEC sets for how long this goes on; with the STRESS_SEED that it
- * printed, its processes draw the same numbers again.
+ * STRESS_SEC sets the duration. STRESS_SEED, with the seed of an earlier run,
+ * makes the processes draw the same numbers.
  */
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -20,17 +20,18 @@
 #define NR_WORKERS	3
 #define NR_IDS		4
 
-/* Shallow, for it has to overflow */
+/* Shallow, to overflow */
 #define DEPTH		2
 
-/* What is drawn: of NR_ACTS */
+/* Actions to draw, out of NR_ACTS */
 #define NR_ACTS		16
 #define OPEN_DEVICE	0
 #define ALLOC_S2	2
+#define ALLOC_VIOMMU	3
 
 enum kind { S2, VIOMMU, HWPT, VDEV, VEVENTQ, NR_KINDS };
 
-/* What the processes share: ids, some of which are out of date */
+/* Shared by the processes. Some of the ids are out of date. */
 struct commons {
 	struct vm vm;
 	__u32 ids[NR_KINDS][NR_IDS];
@@ -39,7 +40,7 @@ struct commons {
 	bool stop;
 };
 
-/* A process with a device of its own */
+/* A process with a device */
 struct worker {
 	struct commons *c;
 	struct guest_dev dev;
@@ -112,7 +113,7 @@ static int worker_act(struct worker *w, unsigned int act)
 		return iommufd_hwpt_alloc(vm->fd, pci->dev_id, vm->ioas,
 					  IOMMU_HWPT_ALLOC_NEST_PARENT,
 					  draw_id(w, S2));
-	case 3:
+	case ALLOC_VIOMMU:
 		return iommufd_viommu_alloc(vm->fd, pci->dev_id,
 					    *draw_id(w, S2),
 					    IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
@@ -141,7 +142,7 @@ static int worker_act(struct worker *w, unsigned int act)
 				ONE_ACCESS);
 		return 0;
 	case 14:
-		/* Stage 2 changes under all vIOMMUs on it */
+		/* Change stage 2 below all its vIOMMUs */
 		return draw(w, 2) ? vm_map(vm, 8, ipa, READABLE | WRITEABLE) :
 				    vm_unmap(vm, ipa, vm->page);
 	default:
@@ -154,7 +155,7 @@ static bool is_stopped(struct commons *c)
 	return __atomic_load_n(&c->stop, __ATOMIC_RELAXED);
 }
 
-/* An id may be of another kind by now, so much can be wrong with it */
+/* The id may belong to another kind of object, so many errnos are valid */
 static bool may_refuse(unsigned int act, int error)
 {
 	switch (error) {
@@ -168,11 +169,14 @@ static bool may_refuse(unsigned int act, int error)
 	case ENOENT:
 	case EOPNOTSUPP:
 		return true;
+	case ENOSPC:
+		/* There are four vIOMMUs per device */
+		return act == ALLOC_VIOMMU;
 	case EFAULT:
-		/* What a killed process has mapped is there no more */
+		/* The mappings of a killed process are gone */
 		return act == ALLOC_S2;
 	case ENXIO:
-		/* Unbound between the look for its file and the open */
+		/* Unbound between the lookup of its file and the open */
 		return act == OPEN_DEVICE;
 	default:
 		return false;
@@ -195,7 +199,7 @@ static int worker_main(struct worker *w)
 	return 0;
 }
 
-/* Has no device, so that nobody whom it waits for waits for it */
+/* This process has no device, since an unbind waits for all users of one */
 static int unbinder_main(struct worker *w)
 {
 	while (!is_stopped(w->c)) {
@@ -212,7 +216,7 @@ static pid_t start(int (*fn)(struct worker *w), struct worker *w)
 {
 	pid_t pid;
 
-	/* The successor of one that was killed draws other numbers */
+	/* The next process draws other numbers */
 	w->rand++;
 	pid = fork();
 	if (!pid) {
@@ -222,14 +226,14 @@ static pid_t start(int (*fn)(struct worker *w), struct worker *w)
 	return pid;
 }
 
-/* Return: how many can't be destroyed, even after those that hold them */
+/* Return: the number of objects that can't be destroyed after their users */
 static unsigned int destroy_all(int fd)
 {
 	unsigned int i, left, absent;
 	__u32 id;
 
 	for (i = 0; i < NR_KINDS; i++) {
-		/* A new object gets the lowest id that is free */
+		/* A new object gets the lowest free id */
 		left = 0;
 		absent = 0;
 		for (id = 1; absent < 1000; id++) {
@@ -249,7 +253,7 @@ static long env_number(const char *name, long otherwise)
 	return val ? strtol(val, NULL, 0) : otherwise;
 }
 
-/* The test VM has no clock, only the time since it was started */
+/* The test VM has no real-time clock */
 static unsigned int random_seed(void)
 {
 	unsigned int seed = 0;
@@ -264,7 +268,7 @@ FIXTURE(random)
 	struct guest_dev devs[NR_WORKERS];
 };
 
-/* Those that tell whether there is something to test; they make way then */
+/* SKIP if a device is missing; close the devices otherwise */
 FIXTURE_SETUP(random)
 {
 	const char *why = guest_dev_why_not(EDU_WITH_RESET);
@@ -332,7 +336,7 @@ TEST_F_TIMEOUT(random, all, TIMEOUT)
 	TH_LOG("%lu done, %lu refused, %u killed", c->done, c->refused, kills);
 	ASSERT_LT(kills, c->done);
 
-	/* Nobody holds anything any more */
+	/* No reference is left */
 	ASSERT_EQ(0, destroy_all(c->vm.fd));
 	vm_close(&c->vm);
 	ASSERT_EQ(NULL, guest_init_nested(_metadata, vm, dev, devs[0]));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What iommufd refuses of a nested SMMUv3, one by one, each with its errno, and
- * next to it the nearest thing that it takes. An invalidation that fails says
- * how many commands are done, and those are done.
+ * Refused calls of nesting on an SMMUv3, each with its errno and next to the
+ * nearest accepted call. A failed invalidation reports the number of completed
+ * commands, and exactly these are done.
  */
 #include <endian.h>
 
@@ -59,7 +59,7 @@ TEST_F(refused, nest_parent)
 				    &self->id)
 			TH_LOG("flags %#x", flags[i]);
 
-	/* A vSTE belongs on a vIOMMU */
+	/* A vSTE requires a vIOMMU */
 	REFUSED(EOPNOTSUPP,
 		iommufd_hwpt_alloc_data(fd, dev, ioas, 0, DATA_SMMUV3, &ste,
 					sizeof(ste), &self->id));
@@ -121,7 +121,7 @@ TEST_F(refused, ste_known_bits)
 {
 	unsigned int bit;
 
-	/* Each field may be anything as far as the kernel is concerned */
+	/* The kernel accepts any value of each field */
 	for (bit = 0; bit < 64; bit++) {
 		__u64 one = SMMUV3_BIT(bit);
 
@@ -160,7 +160,7 @@ TEST_F(refused, ste_eats)
 	}
 }
 
-/* V=0: nothing else is looked at */
+/* With V=0 the other bits are ignored */
 TEST_F(refused, ste_invalid_is_taken)
 {
 	unsigned int bit;
@@ -174,7 +174,7 @@ TEST_F(refused, ste_invalid_is_taken)
 	}
 }
 
-/* ---- The parameters as a blob ---- */
+/* ---- The data of a nested HWPT ---- */
 
 #define test_hwpt_data(_flags, _type, _data, _len)			\
 do {									\
@@ -195,7 +195,7 @@ TEST_F(refused, hwpt_data)
 	const size_t page = self->vm.page, len = sizeof(ste);
 	__u8 *buf;
 
-	/* Two pages, the second of which can't be read */
+	/* Two pages; the second one is unreadable */
 	buf = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, buf);
@@ -207,17 +207,17 @@ TEST_F(refused, hwpt_data)
 	test_err_hwpt_data(EINVAL, 0, IOMMU_HWPT_DATA_VTD_S1, buf, len);
 	test_err_hwpt_data(EINVAL, 0, 3, buf, len);
 	test_err_hwpt_data(EINVAL, 0, 0xdead, buf, len);
-	/* Nothing, or half of it */
+	/* No data, or only part of the arguments */
 	test_err_hwpt_data(EOPNOTSUPP, 0, IOMMU_HWPT_DATA_NONE, NULL, 0);
 	test_err_hwpt_data(EINVAL, 0, IOMMU_HWPT_DATA_NONE, buf, len);
 	test_err_hwpt_data(EINVAL, 0, DATA_SMMUV3, buf, 0);
-	/* Short */
+	/* Too short */
 	test_err_hwpt_data(EINVAL, 0, DATA_SMMUV3, buf, 1);
 	test_err_hwpt_data(EINVAL, 0, DATA_SMMUV3, buf, len - 1);
-	/* Long, with zeros */
+	/* Longer, with zeros */
 	test_hwpt_data(0, DATA_SMMUV3, buf, len + 1);
 	test_hwpt_data(0, DATA_SMMUV3, buf, page);
-	/* Long, with something else: the first or the last byte beyond */
+	/* Longer, with a nonzero first or last byte beyond the struct */
 	buf[len] = 1;
 	test_err_hwpt_data(E2BIG, 0, DATA_SMMUV3, buf, len + 1);
 	test_err_hwpt_data(E2BIG, 0, DATA_SMMUV3, buf, len + 8);
@@ -226,11 +226,11 @@ TEST_F(refused, hwpt_data)
 	test_hwpt_data(0, DATA_SMMUV3, buf, page - 1);
 	test_err_hwpt_data(E2BIG, 0, DATA_SMMUV3, buf, page);
 	buf[page - 1] = 0;
-	/* Longer than a page, whatever is there */
+	/* Longer than a page, whatever its contents */
 	ASSERT_EQ(0, mprotect(buf + page, page, PROT_READ));
 	test_err_hwpt_data(E2BIG, 0, DATA_SMMUV3, buf, page + 1);
 	test_err_hwpt_data(E2BIG, 0, DATA_SMMUV3, buf, ~0U);
-	/* Not there, or not all of it */
+	/* Unreadable as a whole or in part */
 	ASSERT_EQ(0, mprotect(buf + page, page, PROT_NONE));
 	test_err_hwpt_data(EFAULT, 0, DATA_SMMUV3, NULL, len);
 	test_err_hwpt_data(EFAULT, 0, DATA_SMMUV3, buf + page, len);
@@ -270,14 +270,6 @@ TEST_F(refused, hwpt_flags)
 	REFUSED(EOPNOTSUPP, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
 
 	cmd.__reserved = 0;
-	/* The data is looked at last */
-	cmd.data_uptr = 0;
-	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		cmd.flags = flags[i];
-		REFUSED(EOPNOTSUPP,
-			iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
-	}
-	cmd.flags = 0;
 	cmd.pt_id = self->dev.id;
 	REFUSED(EINVAL, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
 	cmd.pt_id = self->vm.ioas;
@@ -285,10 +277,11 @@ TEST_F(refused, hwpt_flags)
 	REFUSED(EOPNOTSUPP, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
 	cmd.pt_id = self->vm.viommu;
 	cmd.flags = 0;
+	cmd.data_uptr = 0;
 	REFUSED(EFAULT, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
 
 	cmd.data_uptr = (uintptr_t)&ste;
-	/* The SMMU can't stall: nobody would wait for an answer to a fault */
+	/* The SMMU can't stall, so a fault queue is useless */
 	cmd.flags = IOMMU_HWPT_FAULT_ID_VALID;
 	cmd.fault_id = ID_UNKNOWN;
 	REFUSED(EOPNOTSUPP, iommufd_cmd(self->vm.fd, IOMMU_HWPT_ALLOC, &cmd));
@@ -350,7 +343,7 @@ TEST_F(refused, viommu)
 	test_hwpt_alloc(vm->fd, self->dev.id, vm->ioas, 0, &paging);
 	test_viommu_cmd();
 
-	/* In the order in which they are found: the first wins */
+	/* Checks in order: the first error counts */
 	cmd.flags = 1;
 	cmd.dev_id = ID_UNKNOWN;
 	test_err_viommu_cmd(EOPNOTSUPP);
@@ -386,7 +379,7 @@ TEST_F(refused, viommu)
 	test_err_viommu_cmd(EINVAL);
 	cmd.hwpt_id = vm->s2;
 
-	/* Data is not for an SMMUv3, so nobody looks */
+	/* The SMMUv3 type ignores data */
 	cmd.data_len = 24;
 	cmd.data_uptr = 8;
 	test_viommu_cmd();
@@ -435,7 +428,7 @@ TEST_F(refused, size_beyond_struct)
 	REFUSED(EINVAL, iommufd_cmd(fd, IOMMU_VDEVICE_ALLOC, &b));
 }
 
-/* An object whose id can't be told to user space is not left behind */
+/* If the id can't be written back, the object is not left behind */
 TEST_F(refused, answer_faults)
 {
 	struct iommu_hwpt_arm_smmuv3 ste = smmuv3_ste_bypass();
@@ -499,7 +492,7 @@ TEST_F(refused, answer_faults)
 	REFUSED(EFAULT, iommufd_cmd(vm->fd, IOMMU_HWPT_INVALIDATE, cmd));
 	munmap(cmd, vm->page);
 
-	/* Ids go up one by one: none is taken in between */
+	/* Ids are consecutive: no object was left in between */
 	FACT(iommufd_ioas_alloc(vm->fd, &next));
 	ASSERT_EQ(id + 1, next);
 	test_vdevice_alloc(vm->fd, vm->viommu, self->dev.id, VSID, &vdev);
@@ -508,7 +501,7 @@ TEST_F(refused, answer_faults)
 	test_destroy(vm->fd, vm->s2);
 }
 
-/* Numbers that mainline has and this kernel has not */
+/* Commands of mainline that this kernel lacks */
 TEST_F(refused, commands_not_built)
 {
 	static const unsigned int nr[] = { 0x92, 0x94, 0x95 };
@@ -525,24 +518,68 @@ TEST_F(refused, commands_not_built)
 
 /* ---- vDEVICE ---- */
 
-/* A change of stage 2 has to reach them all: there is an end to it */
-TEST_F(refused, viommus_on_one_parent)
+/*
+ * All users of an SMMU share its VMIDs. An iommufd gets four per bound device,
+ * over all nest parents, so others can still start.
+ */
+TEST_F(refused, viommus_by_devices)
 {
-	__u32 first, id, num = 0;
-	int ret;
+	struct vm *vm = &self->vm;
+	__u32 last = 0, num = 1;
+	struct guest_dev other;
+	struct vm other_vm;
+	unsigned int i;
+	__u32 s2, id;
 
-	test_viommu_alloc(self->vm.fd, self->dev.id, self->vm.s2, &first);
-	do {
-		ret = iommufd_viommu_alloc(self->vm.fd, self->dev.id,
-					   self->vm.s2,
-					   IOMMU_VIOMMU_TYPE_ARM_SMMUV3, &id);
-	} while (!ret && ++num < 100);
-	ASSERT_EQ(-ENOSPC, ret);
-	/* Nothing of the refused one stays, and one that goes makes room */
-	test_err_viommu_alloc(ENOSPC, self->vm.fd, self->dev.id, self->vm.s2,
-			      &id);
-	test_destroy(self->vm.fd, first);
-	test_viommu_alloc(self->vm.fd, self->dev.id, self->vm.s2, &id);
+	for (i = 0; i < 20; i++) {
+		test_hwpt_alloc(vm->fd, self->dev.id, vm->ioas,
+				IOMMU_HWPT_ALLOC_NEST_PARENT, &s2);
+		while (!iommufd_viommu_alloc(vm->fd, self->dev.id, s2,
+					     IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+					     &id)) {
+			last = id;
+			ASSERT_GT(100, ++num);
+		}
+		test_err_viommu_alloc(ENOSPC, vm->fd, self->dev.id, s2, &id);
+	}
+	ASSERT_EQ(4, num);
+
+	/* Refused calls leave nothing behind; destroying one makes room */
+	test_destroy(vm->fd, last);
+	test_viommu_alloc(vm->fd, self->dev.id, s2, &id);
+	test_err_viommu_alloc(ENOSPC, vm->fd, self->dev.id, s2, &id);
+
+	/* Another VM with another device */
+	for (i = 1; !guest_dev_why_not(i); i++) {
+		vm_init(_metadata, &other_vm);
+		guest_dev_open(_metadata, &other, &other_vm, i);
+		if (guest_dev_on_smmuv3(&other)) {
+			test_hwpt_alloc(other_vm.fd, other.id, other_vm.ioas,
+					IOMMU_HWPT_ALLOC_NEST_PARENT, &s2);
+			test_viommu_alloc(other_vm.fd, other.id, s2, &id);
+		}
+		guest_dev_close(&other);
+		vm_close(&other_vm);
+	}
+}
+
+/* A second device allows four more; the existing vIOMMUs stay */
+TEST_F(refused, viommus_of_two_devices)
+{
+	struct vm *vm = &self->vm;
+	struct guest_dev other;
+	__u32 num = 1;
+	__u32 id;
+
+	if (guest_dev_why_not(1))
+		SKIP(return, "%s", guest_dev_why_not(1));
+	guest_dev_open(_metadata, &other, vm, 1);
+	while (!iommufd_viommu_alloc(vm->fd, other.id, vm->s2,
+				     IOMMU_VIOMMU_TYPE_ARM_SMMUV3, &id))
+		ASSERT_GT(100, ++num);
+	ASSERT_EQ(8, num);
+	guest_dev_close(&other);
+	test_err_viommu_alloc(ENOSPC, vm->fd, self->dev.id, vm->s2, &id);
 }
 
 TEST_F(refused, vdevice)
@@ -564,7 +601,7 @@ TEST_F(refused, vdevice)
 	test_vdevice_alloc(vm->fd, vm->viommu, dev, 0xffffffff, &vdev);
 	test_cmd(vm->fd, vm->viommu, smmuv3_cfgi_cd_all(0xffffffff));
 
-	/* One vDEVICE per device, whatever its id and vIOMMU */
+	/* One vDEVICE per device, over all vSIDs and vIOMMUs */
 	test_viommu_alloc(vm->fd, dev, vm->s2, &viommu);
 	test_err_vdevice_alloc(EEXIST, vm->fd, vm->viommu, dev, 0xffffffff,
 			       &vdev);
@@ -629,13 +666,13 @@ TEST_F(refused, invalidate_array)
 		iommufd_cmd(self->vm.fd, IOMMU_HWPT_INVALIDATE, &raw));
 	ASSERT_EQ(0, raw.entry_num);
 
-	/* No entries: a probe of the type, the rest does not matter */
+	/* Without entries only the type is checked */
 	test_inv(0, NULL, 0);
 	test_inv(0, (void *)8, ~0U);
 	test_err_inv(EINVAL, viommu, 0, 0, NULL, 0, 0);
 	test_err_inv(EINVAL, viommu, 2, 0, NULL, 0, 0);
 	test_err_inv(EINVAL, viommu, 0xdeadbeef, 0, NULL, 0, 0);
-	/* Nor is another type any better with entries */
+	/* Other types fail with entries, too */
 	test_err_inv(EINVAL, viommu, 0, 1, buf, sizeof(cmd), 0);
 	test_err_inv(EINVAL, viommu, 2, 1, buf, sizeof(cmd), 0);
 
@@ -654,15 +691,15 @@ TEST_F(refused, invalidate_array)
 	test_err_inv(EINVAL, self->vm.ioas, INV_SMMUV3, 1, buf, sizeof(cmd),
 		     0);
 	test_err_inv(EINVAL, dev, INV_SMMUV3, 1, buf, sizeof(cmd), 0);
-	/* As before there were vIOMMUs: no nested HWPT of that id */
-	test_err_inv(ENOENT, self->vm.s2, INV_SMMUV3, 1, buf, sizeof(cmd), 0);
+	test_err_inv(EINVAL, self->vm.s2, INV_SMMUV3, 1, buf, sizeof(cmd), 0);
 	test_err_inv(EINVAL, vdev, INV_SMMUV3, 1, buf, sizeof(cmd), 0);
 
-	/* Any entry_len: short is padded with zeros, long has to be zero */
+	/* No shorter commands; the tail of a longer entry is zero */
 	test_inv(1, buf, page);
 	test_inv(1, buf, sizeof(cmd) + 1);
-	test_inv(1, buf, 8);
-	test_inv(1, buf, 1);
+	test_err_inv(EINVAL, viommu, INV_SMMUV3, 1, buf, sizeof(cmd) - 1, 0);
+	test_err_inv(EINVAL, viommu, INV_SMMUV3, 1, buf, 8, 0);
+	test_err_inv(EINVAL, viommu, INV_SMMUV3, 1, buf, 1, 0);
 	memcpy(buf + page, &cmd, sizeof(cmd));
 	test_inv(2, buf, page);
 	munmap(buf, 2 * page);
@@ -671,7 +708,7 @@ TEST_F(refused, invalidate_array)
 TEST_F(refused, invalidate_faults)
 {
 	struct smmuv3_cmd cmd = smmuv3_tlbi_nh_asid(UNRELATED_ASID);
-	static const size_t len[] = { 16, 24, 8 };
+	static const size_t len[] = { 16, 24, 17 };
 	const __u32 viommu = self->vm.viommu;
 	const size_t page = self->vm.page;
 	__u32 good, k;
@@ -687,15 +724,14 @@ TEST_F(refused, invalidate_faults)
 	test_err_inv(EFAULT, viommu, INV_SMMUV3, 1, buf + page, 16, 0);
 	test_err_inv(EFAULT, viommu, INV_SMMUV3, 1, buf + page - 8, 16, 0);
 
-	/* The array runs into the hole after a few or after many entries */
+	/* The array ends at the unreadable page, after few or many entries */
 	for (i = 0; i < ARRAY_SIZE(len); i++) {
 		for (good = 1; good * len[i] <= page; good = good * 3 + 1) {
 			__u8 *p = buf + page - good * len[i];
 
 			memset(buf, 0, page);
 			for (k = 0; k < good; k++)
-				memcpy(p + k * len[i], &cmd,
-				       len[i] < 16 ? len[i] : 16);
+				memcpy(p + k * len[i], &cmd, sizeof(cmd));
 			test_err_inv(EFAULT, viommu, INV_SMMUV3, good + 5, p,
 				     len[i], good);
 			test_inv(good, p, len[i]);
@@ -711,7 +747,7 @@ TEST_F(refused, invalidate_faults)
 #define test_err_inv_cmd(_cmd)						\
 	test_err_cmd(EIO, self->vm.fd, self->vm.viommu, _cmd)
 
-/* What this SMMU can do decides which bits of a command are reserved */
+/* The features of the SMMU determine the reserved bits of a command */
 struct cmd_rule {
 	const char *name;
 	struct smmuv3_cmd good;
@@ -730,7 +766,7 @@ static void cmd_rules(const struct iommu_hw_info_arm_smmuv3 *info,
 
 	if (info->idr[3] & IDR3_RIL) {
 		range0 = CMD_0_NUM | SMMUV3_MASK(24, 20);
-		/* SCALE has a sixth bit with DS */
+		/* With DS, SCALE has a sixth bit */
 		if (info->idr[5] & IDR5_DS)
 			range0 |= SMMUV3_BIT(25);
 		addr1 |= CMD_1_TTL | CMD_1_TG;
@@ -783,7 +819,7 @@ TEST_F(refused, command_opcodes)
 		}
 		if (op == OP_ATC_INV && self->dev.info.idr[0] & IDR0_ATS)
 			continue;
-		/* Neither plain nor to a device that is there */
+		/* Without a SID, and with a valid one */
 		test_err_inv_cmd(smmuv3_cmd_op(op)) TH_LOG("opcode %#x", op);
 		test_err_inv_cmd(smmuv3_cmd(op | smmuv3_put(CMD_0_SID, VSID),
 					    0))
@@ -817,7 +853,7 @@ TEST_F(refused, command_reserved_bits)
 	}
 }
 
-/* VMID is the kernel's; VA, ASID and SSID are the guest's, right or wrong */
+/* The kernel sets the VMID. The guest can use any VA, ASID and SSID. */
 TEST_F(refused, command_fields_taken)
 {
 	static const __u64 field[2] = { CMD_0_VMID | CMD_0_ASID, CMD_1_VA };
@@ -829,7 +865,7 @@ TEST_F(refused, command_fields_taken)
 			   &vdev);
 	cmd_rules(&self->dev.info, rules);
 	for (i = 0; i < NR_RULES; i++) {
-		/* A SID is where VMID and ASID are */
+		/* The SID overlaps VMID and ASID */
 		if (rules[i].allowed[0] & SMMUV3_BIT(32) &&
 		    (le64toh(rules[i].good.dw[0]) & CMD_0_OP) < OP_TLBI_NH_ALL)
 			continue;
@@ -846,7 +882,7 @@ TEST_F(refused, command_fields_taken)
 				       bit / 64, bit % 64);
 		}
 	}
-	/* LEAF is either, and of no harm */
+	/* LEAF can be 0 or 1 */
 	test_inv_cmd(smmuv3_tlbi_nh_va(ASID, GUEST_VA, false));
 	test_inv_cmd(smmuv3_tlbi_nh_vaa(GUEST_VA, false));
 	test_inv_cmd(smmuv3_cfgi_cd(VSID, 0, false));
@@ -865,7 +901,7 @@ TEST_F(refused, command_range)
 		SKIP(return, "the SMMU has no range invalidation (IDR3.RIL)");
 
 	for (i = 0; i < ARRAY_SIZE(base); i++) {
-		/* No granule, no range */
+		/* Without TG there is no range */
 		test_err_inv_cmd(smmuv3_tlbi_range(base[i], 0, 1, 0, 0));
 		test_err_inv_cmd(smmuv3_tlbi_range(base[i], 0, 31, 0, 0));
 		test_err_inv_cmd(smmuv3_tlbi_range(base[i], 0, 0, 1, 0));
@@ -874,7 +910,7 @@ TEST_F(refused, command_range)
 			test_err_inv_cmd(smmuv3_tlbi_range(base[i], 0, 0, 0,
 							   ttl));
 		for (tg = 1; tg < 4; tg++) {
-			/* A range of one of an unknown level is reserved */
+			/* A range of one granule with TTL 0 is reserved */
 			test_err_inv_cmd(smmuv3_tlbi_range(base[i], tg, 0, 0,
 							   0))
 				TH_LOG("TG %u", tg);
@@ -889,7 +925,7 @@ TEST_F(refused, command_range)
 				struct smmuv3_cmd cmd;
 
 				cmd = smmuv3_tlbi_range(base[i], tg, 0, 0, ttl);
-				/* 16K has no level 1 block but with DS */
+				/* 16K has a level 1 block only with DS */
 				if (tg == 2 && ttl == 1 && !ds)
 					test_err_inv_cmd(cmd);
 				else
@@ -927,7 +963,7 @@ TEST_F(refused, command_unknown_vsid)
 	test_inv_cmd(smmuv3_cfgi_cd(VSID, 0, true));
 	test_err_inv_cmd(smmuv3_cfgi_cd(VSID + 1, 0, true));
 	test_err_inv_cmd(smmuv3_cfgi_cd(0, 0, true));
-	/* All 32 bits of it are compared */
+	/* All 32 bits of the SID count */
 	test_err_inv_cmd(smmuv3_cfgi_cd(VSID | 1U << 31, 0, true));
 	test_err_inv_cmd(smmuv3_cfgi_cd_all(VSID | 1U << 16));
 }
@@ -935,8 +971,8 @@ TEST_F(refused, command_unknown_vsid)
 /* ---- Invalidation: partial progress ---- */
 
 /*
- * @k commands, of which the last is the one that makes a new page visible, then
- * a bad one, then more good ones. The count is @k, and those @k are done.
+ * Send @k commands, the last of which makes a new page visible, then a bad one
+ * and more good ones. entry_num is @k, and exactly these are done.
  */
 static void check_progress(struct __test_metadata *_metadata, struct vm *vm,
 			   struct guest_dev *dev, struct smmuv3_cmd *cmds,
@@ -948,7 +984,7 @@ static void check_progress(struct __test_metadata *_metadata, struct vm *vm,
 		cmds[i] = smmuv3_tlbi_nh_asid(UNRELATED_ASID);
 	if (k)
 		cmds[k - 1] = smmuv3_tlbi_nh_va(ASID, GUEST_VA, true);
-	cmds[k] = smmuv3_cmd_op(0x46);	/* CMD_SYNC, which is not the guest's */
+	cmds[k] = smmuv3_cmd_op(0x46);	/* CMD_SYNC, not for guests */
 
 	FACT(smmuv3_s1_map(&dev->s1, GUEST_VA, vm_ipa(vm, page), 4096, S1_RW));
 	REFUSED(EIO, inv(vm->fd, vm->viommu, INV_SMMUV3, total, cmds,
@@ -979,7 +1015,7 @@ TEST_F_TIMEOUT(refused, partial_progress, 120)
 	dma_writes(dev, GUEST_VA, vm_page(vm, 0));
 
 	for (i = 0; i < ARRAY_SIZE(k); i++)
-		/* The bad one is the last, or one among others */
+		/* The bad one is the last, or more follow */
 		check_progress(_metadata, vm, dev, cmds, k[i],
 			       k[i] + 1 + (i % 3 ? 100 : 0), 1 + i % 2);
 	free(cmds);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What can be taken away from a guest while its devices are busy: nested
- * domains are attached, invalidations are under way in several threads, DMA
- * faults into an event queue that has overflowed, and then a device is reset,
- * closed or unbound, a file is closed, or the process is killed: each of these
- * alone. smmuv3_random has all of them at random.
+ * Take things away from a guest with busy devices. Nested domains are attached,
+ * several threads send invalidations, and DMA faults fill an event queue until
+ * it overflows. Then a device is reset, closed or unbound, a file is closed, or
+ * the process is killed. Each test does one of these; smmuv3_random mixes them.
  *
- * Each test ends with a guest that is set up anew and whose devices move the
- * right bytes. Use after free, leaks and locking are for a debug kernel to see.
+ * Each test ends with a new guest whose devices move the right bytes. Debug
+ * kernels detect use after free, leaks and locking errors.
  */
 #include <pthread.h>
 #include <time.h>
@@ -17,34 +16,34 @@
 #define ASID_B		0x2b
 #define VSID_B		0xfedcba98U
 
-/* Shallow, for it has to overflow */
+/* Shallow, to overflow */
 #define DEPTH		2
 #define FULL_LEN	(DEPTH * RECORD + LOST_RECORD)
 
 #define NR_CMDS		2048
 #define NR_THREADS	3
 
-/* Slow machines, debug kernels */
+/* For slow machines and debug kernels */
 #define TIMEOUT		240
 #define BUSY_SEC	20
 #define WAIT_MSEC	300
 
-/* A transfer ends after 100 ms: at its begin, about its end, and behind it */
+/* A transfer takes 100 ms: at its start, near its end, and after it */
 static const unsigned int moments_usec[] = { 0, 99000, 105000 };
 
 /* ---- A guest that is busy ---- */
 
 /**
- * struct storm - A guest, and what is under way for it
+ * struct storm - A guest under load
  * @vm: the guest
- * @a: the device that something is done to
- * @b: a device of the same vIOMMU that is never to notice
- * @q: what the faults of @a have filled
- * @threads: make invalidations
- * @nr_threads: how many there are
- * @rounds: requests that have been made
- * @stop: the threads are to end
- * @failed: a request had a result that it can't have
+ * @a: the device that is taken away
+ * @b: a device of the same vIOMMU, which must not be affected
+ * @q: event queue, full of faults of @a
+ * @threads: threads that send invalidations
+ * @nr_threads: number of @threads
+ * @rounds: number of requests
+ * @stop: request for the threads to end
+ * @failed: a request had an impossible result
  */
 struct storm {
 	struct vm vm;
@@ -74,10 +73,10 @@ static void *storm_invalidate(void *arg)
 		ret = iommufd_invalidate(s->vm.fd, s->vm.viommu,
 					 IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3,
 					 cmds, sizeof(cmds[0]), &num);
-		/* The iommufd is closed, the vIOMMU is destroyed */
+		/* The iommufd is closed, or the vIOMMU is destroyed */
 		if (ret == -EBADF || ret == -ENOENT)
 			break;
-		/* What can be refused is a command that names A */
+		/* Only commands for A can be refused */
 		if (ret == -EIO ? num >= NR_CMDS || num % 2 != 1 :
 				  ret || num != NR_CMDS) {
 			fprintf(TH_LOG_STREAM, "# invalidate: %d, %u done\n",
@@ -85,7 +84,7 @@ static void *storm_invalidate(void *arg)
 			__atomic_store_n(&s->failed, true, __ATOMIC_RELAXED);
 		}
 		__atomic_add_fetch(&s->rounds, 1, __ATOMIC_RELAXED);
-		/* Let somebody destroy it */
+		/* Give a destroy its chance */
 		usleep(500);
 	}
 	return NULL;
@@ -116,7 +115,7 @@ static const char *storm_up(struct __test_metadata *_metadata, struct storm *s)
 	return NULL;
 }
 
-/* Returns with all threads at work */
+/* Start the threads and wait until all of them work */
 static void storm_rage(struct __test_metadata *_metadata, struct storm *s)
 {
 	while (s->nr_threads < NR_THREADS) {
@@ -138,7 +137,7 @@ static void storm_calm(struct __test_metadata *_metadata, struct storm *s)
 	s->rounds = 0;
 }
 
-/* Device A comes back, to the vIOMMU that it was taken from */
+/* Open device A again, for the same vIOMMU */
 static void storm_back(struct __test_metadata *_metadata, struct storm *s)
 {
 	guest_dev_open(_metadata, &s->a, &s->vm, EDU_WITH_RESET);
@@ -155,7 +154,7 @@ static void storm_down(struct storm *s)
 	s->vm.fd = -1;
 }
 
-/* Nothing of the last guest is in the way of the next one */
+/* The last guest leaves nothing behind for the next one */
 static void storm_anew(struct __test_metadata *_metadata, struct storm *s)
 {
 	__u8 buf[2 * FULL_LEN];
@@ -189,14 +188,14 @@ FIXTURE_TEARDOWN(storm)
 
 /* ---- One thing at a time ---- */
 
-/* A fault is under way */
+/* Start a fault */
 static void storm_fault(struct storm *s, unsigned int moment)
 {
 	edu_start_store(&s->a.edu, HOLE(moment), ONE_ACCESS);
 	usleep(moments_usec[moment]);
 }
 
-/* Device A is taken away by @take when it is busy, and comes back by @back */
+/* @take removes device A while it is busy, and @back restores it */
 static void storm_rounds(struct __test_metadata *_metadata, struct storm *s,
 			 void (*take)(struct __test_metadata *_metadata,
 				      struct storm *s, unsigned int moment),
@@ -223,7 +222,7 @@ static void take_by_reset(struct __test_metadata *_metadata, struct storm *s,
 	FACT(vfio_pci_reset(&s->a.pci));
 }
 
-/* It is attached as before */
+/* The device is still attached */
 static void back_from_reset(struct __test_metadata *_metadata, struct storm *s)
 {
 	FACT(edu_init(&s->a.edu));
@@ -262,7 +261,7 @@ static void take_by_unbind(struct __test_metadata *_metadata, struct storm *s,
 
 	ASSERT_EQ(0, pthread_create(&unbinder, NULL, storm_unbind, &s->a.pci));
 	usleep(WAIT_MSEC * 1000);
-	/* vfio-pci waits for whoever has it open, who need not care */
+	/* The unbind waits until the device is closed; until then it works */
 	ASSERT_EQ(EBUSY, pthread_tryjoin_np(unbinder, &ret));
 	dma_writes(&s->a, GUEST_VA, vm_page(&s->vm, 0));
 	take_by_close(_metadata, s, moment);
@@ -322,7 +321,7 @@ TEST_F_TIMEOUT(storm, killed, TIMEOUT)
 	storm_anew(_metadata, s);
 }
 
-/* Requests hold what they work on: not for long */
+/* Requests hold their objects only for a short time */
 static int destroy_soon(int fd, __u32 id)
 {
 	const time_t end = time(NULL) + BUSY_SEC;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the SMMUv3 tests share: a VM's memory and devices, and for each ioctl a
- * one-line fact and its twin that names an errno.
+ * Common parts of the SMMUv3 tests: memory and devices of a VM, and for each
+ * ioctl a one-line fact and a twin that expects an errno.
  */
 #ifndef SELFTEST_IOMMU_SMMUV3_UTILS_H
 #define SELFTEST_IOMMU_SMMUV3_UTILS_H
@@ -18,8 +18,9 @@
 #include "lib/vfio.h"
 
 /*
- * The VM's memory: tables, and data pages that are mapped one by one so that
- * each can be taken away. Apart from the window that the kernel keeps for MSIs.
+ * Memory of the VM: tables, and data pages. Each data page is a separate
+ * mapping, so that a test can unmap it. The kernel reserves the window for
+ * MSIs.
  */
 #define TABLES_IPA	0x40000000ULL
 #define TABLES_SIZE	0x400000UL
@@ -28,13 +29,13 @@
 #define MSI_WINDOW	0x8000000ULL
 #define MSI_WINDOW_SIZE	0x100000ULL
 
-/* The how manieth edu device is the one with a reset, behind its own port */
+/* Index of the resettable edu device, behind a separate port */
 #define EDU_WITH_RESET	4
 
-/* Where stage 1 puts data: nowhere near an IPA, and above 32 bits */
+/* VA of data in stage 1: unlike any IPA, and above 32 bits */
 #define GUEST_VA	0x765432000000ULL
 
-/* What fixtures use for their first device */
+/* Values for the first device of a fixture */
 #define ASID		0x2a
 #define VSID		0x1234
 
@@ -49,8 +50,8 @@
  * struct vm - One guest on one iommufd
  * @fd: the iommufd
  * @ioas: its memory
- * @page: host page size, the least that can be mapped
- * @tables: for what the guest builds
+ * @page: host page size, the smallest mapping
+ * @tables: memory for the guest's structures
  * @data: NR_DATA pages
  * @s2: the nest parent
  * @viommu: the vIOMMU on @s2
@@ -68,9 +69,9 @@ struct vm {
 /**
  * struct guest_dev - An edu device that belongs to the guest
  * @pci: the vfio device
- * @edu: its registers; the mailbox is one of the VM's last data pages
- * @id: its iommufd id, same as @pci.dev_id
- * @info: its SMMU
+ * @edu: its DMA engine; the mailbox is one of the last data pages of the VM
+ * @id: its iommufd id, the same as @pci.dev_id
+ * @info: ID registers of its SMMU
  * @vdev: its vDEVICE
  * @hwpt: its nested HWPT
  * @asid: ASID in @cd
@@ -115,8 +116,8 @@ static inline bool fact_fails(struct __test_metadata *_metadata, int line,
 }
 
 /*
- * An ASSERT_EQ() that is a single statement, since many facts come in loops. As
- * there, a block may follow that says more about a failure.
+ * ASSERT_EQ() as a single statement, for use in loops. As with ASSERT_EQ(), a
+ * block with more diagnostics may follow.
  */
 #define FACT_IS(_want, _call)						\
 	for (; fact_fails(_metadata, __LINE__, #_call, _want, _call);	\
@@ -172,25 +173,25 @@ static inline bool fact_fails(struct __test_metadata *_metadata, int line,
 
 /* ---- DMA as facts ---- */
 
-/* The device writes at _iova, and the bytes are those at _p */
+/* A write of the device to _iova changes the bytes at _p */
 #define dma_writes(_gdev, _iova, _p)					\
 	FACT_IS(EDU_MOVED, edu_write(&(_gdev)->edu, _iova, _p))
 #define dma_write_blocked(_gdev, _iova, _p)				\
 	FACT_IS(EDU_BLOCKED, edu_write(&(_gdev)->edu, _iova, _p))
 
-/* The device reads at _iova what is at _p. Needs a reachable mailbox */
+/* A read from _iova returns the bytes at _p. Needs the mailbox. */
 #define dma_reads(_gdev, _iova, _p)					\
 	FACT_IS(EDU_MOVED, edu_read(&(_gdev)->edu, _iova, _p))
 #define dma_read_blocked(_gdev, _iova, _p)				\
 	FACT_IS(EDU_BLOCKED, edu_read(&(_gdev)->edu, _iova, _p))
 
-/* Where the mailbox can't be reached: start now, look later */
+/* Without a reachable mailbox: read now, compare later */
 #define dma_try_read(_gdev, _iova, _p)					\
 	FACT(edu_try_read(&(_gdev)->edu, _iova, _p))
 #define dma_nothing_was_read(_gdev, _p)					\
 	FACT_IS(EDU_BLOCKED, edu_check_read(&(_gdev)->edu, _p))
 
-/* Give the device bytes of its own to write */
+/* Fill the device's buffer with a new pattern */
 #define dma_prime(_gdev)						\
 	FACT_IS(EDU_MOVED, edu_fill(&(_gdev)->edu))
 
@@ -216,13 +217,13 @@ static inline int vm_cmd(int fd, __u32 viommu, struct smmuv3_cmd cmd)
 	ret = iommufd_invalidate(fd, viommu,
 				 IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, &cmd,
 				 sizeof(cmd), &num);
-	/* The count is part of each command's fact: done or not done */
+	/* entry_num must agree with the result */
 	if (num != !ret)
 		return -EPROTO;
 	return ret;
 }
 
-/* An IOAS with memory in it */
+/* Create an IOAS and map its memory */
 static inline void vm_init(struct __test_metadata *_metadata, struct vm *vm)
 {
 	unsigned int i;
@@ -249,8 +250,8 @@ static inline void vm_init(struct __test_metadata *_metadata, struct vm *vm)
 }
 
 /**
- * guest_dev_why_not() - Can this machine run a test that needs a device?
- * @index: the how manieth edu device
+ * guest_dev_why_not() - Reason why a test with a device can't run here
+ * @index: index of the edu device
  *
  * Return: the reason for a SKIP, or NULL
  */
@@ -268,7 +269,7 @@ static inline const char *guest_dev_why_not(unsigned int index)
 	return NULL;
 }
 
-/* By sysfs, where SMMUv3s are smmu3.<address>: iommufd is what is tested */
+/* Use sysfs (smmu3.<address>), since iommufd is under test */
 static inline bool guest_dev_on_smmuv3(const struct guest_dev *gdev)
 {
 	char path[64], link[256] = "";
@@ -282,7 +283,7 @@ static inline bool guest_dev_on_smmuv3(const struct guest_dev *gdev)
 	return name && !strncmp(name + 1, "smmu3.", 6);
 }
 
-/* Bind edu device @index to the VM. Nothing is attached yet */
+/* Bind edu device @index to the VM, without attaching it */
 static inline void guest_dev_open(struct __test_metadata *_metadata,
 				  struct guest_dev *gdev, struct vm *vm,
 				  unsigned int index)
@@ -311,7 +312,7 @@ static inline void guest_dev_open(struct __test_metadata *_metadata,
 	}
 }
 
-/* Which sysfs calls by their number */
+/* Compare the group numbers in sysfs */
 static inline bool guest_dev_same_group(const struct guest_dev *a,
 					const struct guest_dev *b)
 {
@@ -328,14 +329,14 @@ static inline bool guest_dev_same_group(const struct guest_dev *a,
 	return !strcmp(strrchr(group_a, '/'), strrchr(group_b, '/'));
 }
 
-/* With a bound device: does its machine have what the test is about? */
+/* The device is bound. Return: the reason for a SKIP, or NULL */
 static inline const char *guest_dev_no_smmuv3(const struct guest_dev *gdev)
 {
 	return guest_dev_on_smmuv3(gdev) ? NULL :
 					   "the device is not behind an SMMUv3";
 }
 
-/* A stage 1 that reaches the mailbox and the MSI window at VA = IPA */
+/* Create a stage 1 that maps the mailbox and the MSI window at VA = IPA */
 static inline void guest_s1_init(struct __test_metadata *_metadata,
 				 struct guest_dev *gdev, struct vm *vm,
 				 struct smmuv3_s1 *s1,
@@ -359,7 +360,7 @@ static inline void guest_cd_write(struct guest_dev *gdev, struct vm *vm,
 			smmuv3_get(IDR5_OAS, gdev->info.idr[5]));
 }
 
-/* gdev->s1 and gdev->cd with data page @i at GUEST_VA; nothing allocated yet */
+/* Create gdev->s1 and gdev->cd, with data page @i at GUEST_VA */
 static inline void guest_dev_stage1(struct __test_metadata *_metadata,
 				    struct guest_dev *gdev, struct vm *vm,
 				    unsigned int asid, unsigned int i)
@@ -372,7 +373,7 @@ static inline void guest_dev_stage1(struct __test_metadata *_metadata,
 	guest_cd_write(gdev, vm, &gdev->s1, asid);
 }
 
-/* vDEVICE, nested HWPT with the device's own stage 1, attach */
+/* Allocate a vDEVICE and a nested HWPT with the device's stage 1, and attach */
 static inline void attach_stage1(struct __test_metadata *_metadata,
 				 struct vm *vm, struct guest_dev *gdev,
 				 __u32 viommu, __u32 vsid)
@@ -396,14 +397,14 @@ static inline void vm_close(struct vm *vm)
 	munmap(vm->tables.va, TABLES_SIZE);
 }
 
-/* ---- What fixtures begin with ---- */
+/* ---- Setup of fixtures ---- */
 
 /**
- * guest_init() - A VM with one device of an SMMUv3, which need not nest
+ * guest_init() - Create a VM with one device of an SMMUv3, nesting or not
  * @_metadata: of the test
  * @vm: the VM
  * @gdev: the device, bound and not attached
- * @index: the how manieth edu device
+ * @index: index of the edu device
  *
  * Return: the reason for a SKIP, or NULL
  */
@@ -421,11 +422,11 @@ static inline const char *guest_init(struct __test_metadata *_metadata,
 }
 
 /**
- * guest_init_nested() - A VM with a nest parent, a vIOMMU and one device
+ * guest_init_nested() - Create a VM with a nest parent, a vIOMMU and a device
  * @_metadata: of the test
  * @vm: the VM
- * @gdev: the device with a stage 1 that has data page 0, bound and not attached
- * @index: the how manieth edu device
+ * @gdev: the device, bound and not attached; its stage 1 maps data page 0
+ * @index: index of the edu device
  *
  * Return: the reason for a SKIP, or NULL
  */
@@ -446,7 +447,7 @@ static inline const char *guest_init_nested(struct __test_metadata *_metadata,
 	return NULL;
 }
 
-/* The same with the edu device behind that one as @b, bound and no more */
+/* guest_init_nested(), with the next edu device bound as @b */
 static inline const char *guest_init_pair(struct __test_metadata *_metadata,
 					  struct vm *vm, struct guest_dev *a,
 					  struct guest_dev *b,
@@ -460,7 +461,7 @@ static inline const char *guest_init_pair(struct __test_metadata *_metadata,
 	return why;
 }
 
-/* The first two edu devices, @b on a vIOMMU of its own and with data page 1 */
+/* Bind two edu devices; @b has a separate vIOMMU and data page 1 */
 static inline const char *guest_init_apart(struct __test_metadata *_metadata,
 					   struct vm *vm, struct guest_dev *a,
 					   struct guest_dev *b,
@@ -476,9 +477,9 @@ static inline const char *guest_init_apart(struct __test_metadata *_metadata,
 	return NULL;
 }
 
-/* ---- What is taken away ---- */
+/* ---- Teardown ---- */
 
-/* What is closed already is -1 */
+/* A closed descriptor is -1 */
 static inline void close_fd(int *fd)
 {
 	close(*fd);
@@ -486,16 +487,16 @@ static inline void close_fd(int *fd)
 }
 
 /**
- * struct doomed - A process that is killed in the middle of its work
+ * struct doomed - A child process to be killed while it works
  * @pid: the process
- * @ready: where it says that it is there
+ * @ready: pipe on which the child reports that it runs
  */
 struct doomed {
 	pid_t pid;
 	int ready[2];
 };
 
-/* Return: true in the process, which must not go on behind that */
+/* Return: true in the child, which must exit by itself */
 static inline bool doomed_start(struct __test_metadata *_metadata,
 				struct doomed *d)
 {
@@ -511,7 +512,7 @@ static inline void doomed_is_ready(struct doomed *d)
 		_exit(1);
 }
 
-/* Kill it @usec after it was ready */
+/* Kill the child @usec after it was ready */
 static inline void doomed_kill(struct __test_metadata *_metadata,
 			       struct doomed *d, unsigned int usec)
 {
@@ -527,7 +528,7 @@ static inline void doomed_kill(struct __test_metadata *_metadata,
 	ASSERT_TRUE(WIFSIGNALED(status));
 }
 
-/* The device's first MSI as an eventfd; wait for it, or for its absence */
+/* Time to wait for the device's first MSI on an eventfd, or for its absence */
 #define MSI_WAIT_MSEC		2000
 #define MSI_ABSENT_MSEC		200
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * VFIO_TYPE1_NESTING_IOMMU is gone: who asks for it is told so, and loses
- * nothing by asking.
+ * Requests for the removed VFIO_TYPE1_NESTING_IOMMU fail without side effects
  */
 #include <assert.h>
 
@@ -19,7 +18,7 @@ FIXTURE(removed)
 FIXTURE_VARIANT(removed)
 {
 	enum container_kind kind;
-	/* How, where a type that there is would be accepted */
+	/* errno where an existing type would be accepted */
 	int refused;
 };
 
@@ -30,7 +29,7 @@ FIXTURE_VARIANT_ADD(removed, type1)
 	.refused = ENODEV,
 };
 
-/* iommufd is the only backend there, and knows the types that it emulates */
+/* iommufd is the only backend there, and refuses types that it lacks */
 FIXTURE_VARIANT_ADD(removed, iommufd)
 {
 	.kind = CONTAINER_IOMMUFD,
@@ -59,7 +58,7 @@ static void check_extensions(struct __test_metadata *_metadata,
 	FACT_IS(1, vfio_container_check_extension(c->fd, VFIO_TYPE1v2_IOMMU));
 }
 
-/* Map, reach, unmap */
+/* Map, do DMA, unmap */
 static void check_dma(struct __test_metadata *_metadata, struct container *c)
 {
 	FACT(container_map(c, 0, 2, MAP_RW));
@@ -83,9 +82,9 @@ TEST_F(removed, extension)
 }
 
 /*
- * Without a group EINVAL from both, and not for the same reason: type1 gives a
- * container without a group no IOMMU at all and does not look at the number,
- * iommufd looks at the number first.
+ * Without a group both return EINVAL, for different reasons. type1 gives a
+ * container without a group no IOMMU at all, whatever the type. iommufd checks
+ * the type first.
  */
 TEST_F(removed, set_without_group)
 {
@@ -111,7 +110,7 @@ TEST_F(removed, set_then_type1v2)
 	FACT(container_map(c, NR_DATA - 1, 1, MAP_RW));
 	dma_prime(&c->dev);
 	check_dma(_metadata, c);
-	/* v2 it is, not v1: a mapping comes apart only as it was made */
+	/* This is v2, not v1: a mapping can only be unmapped as a whole */
 	FACT(container_map(c, 0, 3, MAP_RW));
 	REFUSED(variant->kind == CONTAINER_TYPE1 ? EINVAL : ENOENT,
 		container_unmap(c, 1, 1));
@@ -131,7 +130,7 @@ TEST_F(removed, set_then_type1)
 	check_dma(_metadata, c);
 }
 
-/* type1 has its IOMMU by then, for good; again iommufd looks at the number */
+/* type1 already has its IOMMU, for good; iommufd checks the type first again */
 TEST_F(removed, set_after_type1v2)
 {
 	struct container *c = &self->c;
@@ -147,7 +146,7 @@ TEST_F(removed, set_after_type1v2)
 	check_dma(_metadata, c);
 }
 
-/* A container whose group has left is as new: the same answers once more */
+/* A container whose last group left is like a new one: the same errnos */
 TEST_F(removed, set_after_group_left)
 {
 	struct container *c = &self->c;

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What programs that know nothing of iommufd have of vfio: type1 containers,
- * and those that iommufd emulates. Beside asserting, each test says what it got
- * in lines that depend on the kernel and the machine only, so that two kernels
- * can be compared by diff.
+ * vfio without iommufd: type1 containers, and those that iommufd emulates.
+ * Besides assertions, each test prints its results in lines that depend only on
+ * the kernel and the machine. A diff compares two kernels.
  */
 #include "vfio_utils.h"
 
-/* More bits than any SMMUv3 translates */
+/* Beyond the input range of any SMMUv3 */
 #define BEYOND_IOVA	(1ULL << 60)
 
 FIXTURE(type1v2)
 {
 	struct container c;
-	/* A page that can't be written, and one that is not there */
+	/* A read-only page, and an unmapped one */
 	void *ro;
 	void *hole;
 };
@@ -59,7 +58,7 @@ FIXTURE_TEARDOWN(type1v2)
 	container_close(&self->c);
 }
 
-/* ---- Saying what was got ---- */
+/* ---- Printing of results ---- */
 
 #define SAY(_fmt, ...)							\
 	ksft_print_msg("%s, %s: " _fmt "\n", variant->name,		\
@@ -83,7 +82,7 @@ static const char *dma_name(enum edu_result result)
 	return names[result];
 }
 
-/* Say what the call returned, then FACT_IS() */
+/* Print the result of the call, then FACT_IS() */
 #define SAY_IS(_want, _what, _call)					\
 	do {								\
 		int _ret = (_call);					\
@@ -125,7 +124,7 @@ static void say_extensions(struct __test_metadata *_metadata,
 	unsigned int i;
 
 	for (i = 1; i <= NR_EXTENSIONS; i++) {
-		/* The one that may differ: see vfio_nesting */
+		/* May differ between kernels: see vfio_nesting */
 		if (i == __VFIO_RESERVED_TYPE1_NESTING_IOMMU)
 			continue;
 		SAY("%s, extension %u: %d", when, i,
@@ -179,7 +178,7 @@ TEST_F(type1v2, open)
 	       vfio_group_unset_container(c->group));
 }
 
-/* With the last group all that a type1 container had is gone */
+/* A type1 container loses everything with its last group */
 TEST_F(type1v2, reopen)
 {
 	struct container *c = &self->c;
@@ -196,7 +195,7 @@ TEST_F(type1v2, reopen)
 		SAY_IS(0, "map as before", container_map(c, 0, 1, MAP_RW));
 		FACT(container_map(c, NR_DATA - 1, 1, MAP_RW));
 	} else {
-		/* An IOAS stays until the iommufd is closed */
+		/* An IOAS exists until the iommufd is closed */
 		SAY_IS(-EEXIST, "map as before",
 		       container_map(c, 0, 1, MAP_RW));
 	}
@@ -211,7 +210,7 @@ union info {
 	__u8 bytes[1024];
 };
 
-/* The capability at @at, checked to be inside; NULL for the end */
+/* The capability at @at, checked to be inside; NULL at the end */
 static struct vfio_info_cap_header *info_cap(union info *info, __u32 at)
 {
 	if (!at || at < sizeof(info->head) || at % 8 ||
@@ -251,7 +250,7 @@ static void say_info(struct __test_metadata *_metadata,
 	ASSERT_TRUE(info.head.iova_pgsizes & c->page);
 	ASSERT_EQ(sizeof(info.head), info.head.cap_offset);
 
-	/* Of type1 argsz is what was passed in: the chain's end says it all */
+	/* type1 returns argsz unchanged, so follow the chain to its end */
 	for (cap = info_cap(&info, info.head.cap_offset); cap;
 	     cap = info_cap(&info, cap->next)) {
 		SAY("%s: capability %u version %u next %u", when, cap->id,
@@ -380,7 +379,7 @@ TEST_F(type1v2, map_refused)
 	       vfio_container_map(c->fd, va, page, DATA_IPA,
 				  VFIO_DMA_MAP_FLAG_VADDR));
 
-	/* Nothing was left behind, nothing was broken */
+	/* Refused calls left no mapping and broke none */
 	say_info(_metadata, variant, c, "after");
 	SAY_DMA_AT(c, 0, EDU_BLOCKED, EDU_BLOCKED, "refused");
 	SAY_DMA_AT(c, 8, EDU_MOVED, EDU_MOVED, "there before");
@@ -388,7 +387,7 @@ TEST_F(type1v2, map_refused)
 	SAY_DMA_AT(c, 7, EDU_MOVED, EDU_MOVED, "the refused place");
 }
 
-/* Of type1 by itself, of iommufd since the page tables refuse it */
+/* type1 refuses this itself, iommufd because the page tables refuse it */
 TEST_F(type1v2, map_no_access)
 {
 	struct container *c = &self->c;
@@ -425,8 +424,8 @@ TEST_F(type1v2, map_read_only)
 }
 
 /*
- * Stage 1 has no write-only entries: what the device may write, it may read.
- * Stage 2, which VFIO_TYPE1_NESTING_IOMMU was to choose, has them.
+ * Stage 1 has no write-only entries: writable means readable. Stage 2 has them;
+ * VFIO_TYPE1_NESTING_IOMMU was meant to select it.
  */
 TEST_F(type1v2, map_write_only)
 {
@@ -474,7 +473,7 @@ TEST_F(type1v2, unmap)
 {
 	struct container *c = &self->c;
 	__u64 page = c->page;
-	/* Pages 0 to 3, and 6 to 7, are a mapping each */
+	/* Pages 0 to 3 and pages 6 to 7 are one mapping each */
 	const struct {
 		const char *what;
 		__u64 iova;
@@ -568,9 +567,9 @@ TEST_F(type1v2, unmap_all)
 	SAY_IS(0, "all", vfio_container_unmap(c->fd, 0, &size,
 					      VFIO_DMA_UNMAP_FLAG_ALL));
 	SAY("all: %#llx bytes", size);
-	/* With the mailbox */
+	/* Including the mailbox */
 	ASSERT_EQ(7 * c->page, size);
-	/* The mailbox is needed to see what the device read meanwhile */
+	/* The mailbox is needed to check the read */
 	dma_try_read(&c->dev, DATA_IPA, c->data);
 	FACT(container_map(c, NR_DATA - 1, 1, MAP_RW));
 	dma_nothing_was_read(&c->dev, c->data);
@@ -584,7 +583,7 @@ TEST_F(type1v2, unmap_all)
 	ASSERT_EQ(0, size);
 }
 
-/* ---- Dirty pages, which iommufd's container has no ioctl for ---- */
+/* ---- Dirty pages: no such ioctl on iommufd's container ---- */
 
 static int dirty_pages(struct container *c, __u32 flag, __u64 *bitmap)
 {
@@ -621,7 +620,7 @@ TEST_F(type1v2, dirty_pages)
 	       dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_START, &bitmap));
 	SAY_IS(type1 ? 0 : -ENOTTY, "get",
 	       dirty_pages(c, VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, &bitmap));
-	/* Nothing tracks what the device writes: all that it could be */
+	/* DMA writes are not tracked, so all pages that can be dirty are */
 	SAY("get: %#llx", bitmap);
 	ASSERT_EQ(type1 ? 0x800f : 0, bitmap);
 	SAY_IS(type1 ? 0 : -ENOTTY, "stop",
@@ -629,7 +628,7 @@ TEST_F(type1v2, dirty_pages)
 	SAY_DMA_AT(c, 0, EDU_MOVED, EDU_MOVED, "after");
 }
 
-/* ---- The rest ---- */
+/* ---- MSIs, v1, groups ---- */
 
 TEST_F(type1v2, msi)
 {
@@ -653,9 +652,9 @@ TEST_F(type1v2, msi)
 }
 
 /*
- * v1 lets a program unmap where it did not map: type1 does nothing then, and
- * the whole mapping if its start is in the range; iommufd maps by small pages
- * for it and does as asked.
+ * v1 allows to unmap a part of a mapping. type1 unmaps the whole mapping if the
+ * range contains its start, otherwise nothing. iommufd maps by small pages and
+ * unmaps exactly the range.
  */
 TEST_F(type1v2, v1)
 {
@@ -694,7 +693,7 @@ TEST_F(type1v2, v1)
 		SAY_DMA_AT(c, 3, EDU_MOVED, EDU_MOVED, "tail");
 }
 
-/* A second group joins a container with mappings, and has them */
+/* A second group joins a container and shares its mappings */
 TEST_F(type1v2, two_groups)
 {
 	const char *why = guest_dev_why_not(1);
@@ -734,7 +733,7 @@ TEST_F(type1v2, two_groups)
 	SAY_DMA_AT(c, 4, EDU_BLOCKED, EDU_BLOCKED, "and has no more");
 }
 
-/* Two functions that nothing isolates come with one group */
+/* Functions that are not isolated share a group */
 TEST_F(type1v2, shared_group)
 {
 	const char *why = guest_dev_why_not(3);

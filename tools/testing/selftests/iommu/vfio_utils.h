@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of vfio containers share: a container, its memory, and a
- * device that came by its group.
+ * Common parts of the tests of vfio containers: a container, its memory, and a
+ * device opened by its group.
  */
 #ifndef SELFTEST_IOMMU_VFIO_UTILS_H
 #define SELFTEST_IOMMU_VFIO_UTILS_H
@@ -15,7 +15,7 @@
 #define MAP_WRITE	VFIO_DMA_MAP_FLAG_WRITE
 #define MAP_RW		(MAP_READ | MAP_WRITE)
 
-/* Their errnos differ, and are ABI of each */
+/* Their errnos differ, and both are ABI */
 enum container_kind {
 	CONTAINER_TYPE1,
 	CONTAINER_IOMMUFD,
@@ -28,11 +28,11 @@ static const char * const container_paths[NR_CONTAINERS] = {
 };
 
 /**
- * struct container - A container and what a program has in it
+ * struct container - A container with its memory and device
  * @fd: the container
  * @page: host page size
- * @data: NR_DATA pages, mapped where they are used
- * @group: of @dev
+ * @data: NR_DATA pages, mapped by the tests that use them
+ * @group: group of @dev
  * @dev: the device, open or not; its mailbox is the last data page
  */
 struct container {
@@ -53,7 +53,7 @@ static inline __u64 container_iova(struct container *c, unsigned int i)
 	return DATA_IPA + i * c->page;
 }
 
-/* Map @nr data pages from @i on, in one mapping */
+/* Map @nr data pages, from page @i on, in one mapping */
 static inline int container_map(struct container *c, unsigned int i,
 				unsigned int nr, __u32 flags)
 {
@@ -61,7 +61,7 @@ static inline int container_map(struct container *c, unsigned int i,
 				  container_iova(c, i), flags);
 }
 
-/* Also a failure if it unmaps anything more or less */
+/* Unmap; also fails if the kernel reports another size */
 static inline int container_unmap(struct container *c, unsigned int i,
 				  unsigned int nr)
 {
@@ -92,7 +92,7 @@ static inline const char *container_why_not(enum container_kind kind)
 	return NULL;
 }
 
-/* An empty container, and a group that is not in it yet */
+/* Open an empty container, and a group outside it */
 static inline void container_init(struct __test_metadata *_metadata,
 				  struct container *c, enum container_kind kind)
 {
@@ -118,7 +118,7 @@ static inline void container_close(struct container *c)
 	munmap(c->data, NR_DATA * c->page);
 }
 
-/* A device by its group, in a container whose IOMMU is set */
+/* Open a device by its group; the container's IOMMU must be set */
 static inline void group_open_dev(struct __test_metadata *_metadata,
 				  struct container *c, int group,
 				  struct guest_dev *dev, unsigned int mbox)
@@ -138,7 +138,7 @@ static inline void container_open_dev(struct __test_metadata *_metadata,
 	group_open_dev(_metadata, c, c->group, &c->dev, NR_DATA - 1);
 }
 
-/* All of a program's way to DMA, of which the mailbox is the first mapping */
+/* Set everything up for DMA. The mailbox is the first mapping. */
 static inline void container_start(struct __test_metadata *_metadata,
 				   struct container *c, unsigned int type)
 {
@@ -149,7 +149,7 @@ static inline void container_start(struct __test_metadata *_metadata,
 	dma_prime(&c->dev);
 }
 
-/* The device reaches data page @i, in both directions */
+/* The device reads and writes data page @i */
 static inline void dma_reaches(struct __test_metadata *_metadata,
 			       struct container *c, unsigned int i)
 {

@@ -19,7 +19,7 @@
 #define EDU_DMA_RUN		0x1
 #define EDU_DMA_TO_MEM		0x2
 
-/* Where the device's buffer is in the address space of its DMA engine */
+/* Address of the device's buffer as its DMA engine sees it */
 #define EDU_BUF			0x40000
 
 #define EDU_IRQ_BITS		1
@@ -68,14 +68,14 @@ int edu_init(struct edu *edu)
 {
 	if ((edu_read32(edu, EDU_REG_ID) & EDU_ID_MASK) != EDU_ID)
 		return -ENODEV;
-	/* A busy device ignores commands: its last owner may have been killed */
+	/* A busy device ignores commands; its owner may have been killed */
 	return edu_wait_idle(edu);
 }
 
 static void edu_start(struct edu *edu, __u64 src, __u64 dst, __u32 len,
 		      __u64 cmd)
 {
-	/* The bytes and tables in memory come before the doorbell */
+	/* Make the data and the tables visible before the doorbell */
 	__sync_synchronize();
 	edu_write64(edu, EDU_REG_DMA_SRC, src);
 	edu_write64(edu, EDU_REG_DMA_DST, dst);
@@ -110,7 +110,7 @@ int edu_store(struct edu *edu, __u64 iova, __u32 len)
 
 void edu_pattern(void *p)
 {
-	/* A 64-bit LCG: no state comes twice, so no two patterns are equal */
+	/* A 64-bit LCG repeats no state, so no two patterns are equal */
 	static __u64 state = 0x5eed;
 	__u64 *q = p;
 	unsigned int i;

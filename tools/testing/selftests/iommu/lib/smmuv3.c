@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the guest of an SMMUv3 writes into its memory */
+/* SMMUv3 structures in guest memory */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@
 #define CD_DWORDS		8
 #define CD_SIZE			(CD_DWORDS * sizeof(__le64))
 
-/* The SMMU may look at any time: one store, after all that it leads to */
+/* The SMMU may read at any time: store once, after everything it points to */
 static void guest_write64(__le64 *p, __u64 val)
 {
 	__atomic_store_n(p, htole64(val), __ATOMIC_RELEASE);
@@ -78,7 +78,7 @@ int smmuv3_s1_init(struct smmuv3_s1 *s1, struct smmuv3_mem *mem,
 	return s1->root ? 0 : -ENOMEM;
 }
 
-/* The entry for @va at @to_level; NULL if a table is missing and not wanted */
+/* Entry for @va at @to_level; NULL if a table is missing or memory is short */
 static __le64 *s1_entry(struct smmuv3_s1 *s1, __u64 va, int to_level,
 			bool alloc)
 {
@@ -195,7 +195,7 @@ void smmuv3_cd_write(struct smmuv3_mem *mem, __u64 cd,
 	guest_write64(&dw[1], s1->root & CD_1_TTB0);
 	guest_write64(&dw[3], MAIR_NORMAL_WB << (8 * MAIR_IDX_NORMAL) |
 			      MAIR_DEVICE_NGNRE << (8 * MAIR_IDX_DEVICE));
-	/* The word with V last. A: faults abort, R: and are reported */
+	/* The word with V last. A: faults abort, R: faults are reported */
 	guest_write64(&dw[0], smmuv3_put(CD_0_T0SZ, 64 - s1->va_bits) |
 			      smmuv3_put(CD_0_TG0, cd_tg0(s1)) |
 			      smmuv3_put(CD_0_IR0, CACHE_WB_RA) |
@@ -311,7 +311,7 @@ struct smmuv3_cmd smmuv3_atc_inv(__u32 sid, __u64 addr, unsigned int size)
 			  (addr & CMD_1_VA) | smmuv3_put(CMD_1_SIZE, size));
 }
 
-/* ---- What to expect from this machine ---- */
+/* ---- Expectations of this machine ---- */
 
 static ssize_t read_file(const char *path, void *buf, size_t size)
 {
@@ -335,10 +335,10 @@ static bool admin_says_canwbs(void)
 }
 
 /*
- * IORT, Arm DEN 0049: at byte 40 of the table header begins the offset of the
- * first node; a node is type u8, length u16, ..., its data from byte 16. Type 2
- * is a PCI root complex, whose data begins with the 8 bytes of memory access
- * properties, the last of which are the flags.
+ * IORT, Arm DEN 0049. Byte 40 of the table header holds the offset of the first
+ * node. A node starts with its type (u8) and length (u16); its data starts at
+ * byte 16. The data of a PCI root complex (type 2) starts with 8 bytes of
+ * memory access properties; the last of them holds the flags.
  */
 static bool firmware_says_canwbs(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the guest of an SMMUv3 writes into its memory: stage 1 tables, context
- * descriptors, stream table entries, commands. Field names and positions are
- * those of Arm IHI 0070 (SMMUv3) and Arm DDI 0487 (VMSAv8-64).
+ * SMMUv3 structures in guest memory: stage 1 tables, context descriptors,
+ * stream table entries, commands. Field names and positions follow Arm IHI 0070
+ * (SMMUv3) and Arm DDI 0487 (VMSAv8-64).
  */
 #ifndef SELFTEST_IOMMU_LIB_SMMUV3_H
 #define SELFTEST_IOMMU_LIB_SMMUV3_H
@@ -76,7 +76,7 @@
 #define CD_0_ASID		SMMUV3_MASK(63, 48)
 #define CD_1_TTB0		SMMUV3_MASK(51, 4)
 
-/* Inner or outer cacheability and shareability wherever a walk is described */
+/* Cacheability and shareability of table walks */
 #define CACHE_WB_RA		1
 #define SHARE_INNER		3
 
@@ -106,7 +106,7 @@ enum smmuv3_op {
 };
 
 /**
- * smmuv3_get() - Take a field out of a word
+ * smmuv3_get() - Extract a field from a word
  * @mask: the field
  * @word: the word
  *
@@ -118,11 +118,11 @@ static inline __u64 smmuv3_get(__u64 mask, __u64 word)
 }
 
 /**
- * smmuv3_put() - Shift a value to where a field is
+ * smmuv3_put() - Shift a value into a field
  * @mask: the field
- * @val: its value; what does not fit is cut off
+ * @val: its value; excess bits are dropped
  *
- * Return: the value in place
+ * Return: the shifted value
  */
 static inline __u64 smmuv3_put(__u64 mask, __u64 val)
 {
@@ -132,9 +132,9 @@ static inline __u64 smmuv3_put(__u64 mask, __u64 val)
 /* ---- Guest memory ---- */
 
 /**
- * struct smmuv3_mem - Memory that a guest builds its structures in
- * @va: where this process sees it
- * @ipa: where the guest sees it, aligned to the largest structure
+ * struct smmuv3_mem - Memory for the structures of a guest
+ * @va: its address in this process
+ * @ipa: its guest address, aligned to the largest structure
  * @size: bytes
  * @used: bytes given out
  */
@@ -146,11 +146,11 @@ struct smmuv3_mem {
 };
 
 /**
- * smmuv3_mem_alloc() - Take zeroed memory
- * @mem: where from
- * @size: bytes, a power of two, and the alignment
+ * smmuv3_mem_alloc() - Allocate zeroed memory
+ * @mem: the pool
+ * @size: bytes, a power of two; also the alignment
  *
- * Return: the IPA, 0 if there is no more
+ * Return: the IPA, or 0 if the pool is exhausted
  */
 __u64 smmuv3_mem_alloc(struct smmuv3_mem *mem, size_t size);
 
@@ -169,7 +169,7 @@ enum smmuv3_s1_prot {
 
 /**
  * struct smmuv3_s1 - A stage 1 translation table
- * @mem: what its tables are taken from
+ * @mem: pool of its tables
  * @root: IPA of the first level
  * @granule_shift: 12, 14 or 16
  * @va_bits: 64 - T0SZ
@@ -184,7 +184,7 @@ struct smmuv3_s1 {
 /**
  * smmuv3_s1_init() - Start an empty table
  * @s1: the table
- * @mem: what to take tables from
+ * @mem: pool of its tables
  * @granule_shift: 12, 14 or 16
  * @va_bits: size of the input addresses in bits, up to 48
  *
@@ -194,21 +194,21 @@ int smmuv3_s1_init(struct smmuv3_s1 *s1, struct smmuv3_mem *mem,
 		   unsigned int granule_shift, unsigned int va_bits);
 
 /**
- * smmuv3_s1_map() - Map VA to IPA with pages, over whatever is there
+ * smmuv3_s1_map() - Map VA to IPA with pages, replacing older entries
  * @s1: the table
  * @va: input address, aligned to the granule
  * @ipa: output address, aligned to the granule
  * @size: bytes, a multiple of the granule
  * @prot: enum smmuv3_s1_prot
  *
- * No TLB maintenance: that is the test's subject.
+ * Does no TLB maintenance, which is for the test to do.
  *
  * Return: 0, or -ENOMEM
  */
 int smmuv3_s1_map(struct smmuv3_s1 *s1, __u64 va, __u64 ipa, __u64 size,
 		  unsigned int prot);
 
-/* The same with one block at level 2: @va and @ipa aligned to its size */
+/* Map one level 2 block; @va and @ipa are aligned to its size */
 int smmuv3_s1_map_block(struct smmuv3_s1 *s1, __u64 va, __u64 ipa,
 			unsigned int prot);
 __u64 smmuv3_s1_block_size(const struct smmuv3_s1 *s1);
@@ -219,22 +219,22 @@ int smmuv3_s1_unmap(struct smmuv3_s1 *s1, __u64 va, __u64 size);
 /* ---- Context descriptors and vSTEs ---- */
 
 /**
- * smmuv3_cd_alloc() - A table of one context descriptor, with V=0
- * @mem: where from
+ * smmuv3_cd_alloc() - Allocate a table of one context descriptor with V=0
+ * @mem: the pool
  *
- * Return: the IPA for S1ContextPtr, 0 if there is no memory
+ * Return: the IPA for S1ContextPtr, or 0 if the pool is exhausted
  */
 __u64 smmuv3_cd_alloc(struct smmuv3_mem *mem);
 
 /**
  * smmuv3_cd_write() - Point a context descriptor to a table
- * @mem: where the CD is
+ * @mem: the pool that holds the CD
  * @cd: its IPA
  * @s1: the table
  * @asid: the ASID
- * @ips: size of output addresses, encoded as IDR5.OAS is
+ * @ips: size of output addresses, encoded like IDR5.OAS
  *
- * A change is for the SMMU to see after CMD_CFGI_CD only.
+ * The SMMU need not see a change before CMD_CFGI_CD.
  */
 void smmuv3_cd_write(struct smmuv3_mem *mem, __u64 cd,
 		     const struct smmuv3_s1 *s1, unsigned int asid,
@@ -242,17 +242,17 @@ void smmuv3_cd_write(struct smmuv3_mem *mem, __u64 cd,
 
 struct iommu_hwpt_arm_smmuv3 smmuv3_ste(__u64 word0, __u64 word1);
 
-/* One CD, linear: guest stage 1 over stage 2 */
+/* Guest stage 1 over stage 2, with a linear table of one CD */
 struct iommu_hwpt_arm_smmuv3 smmuv3_ste_s1(__u64 cd);
 struct iommu_hwpt_arm_smmuv3 smmuv3_ste_bypass(void);
 struct iommu_hwpt_arm_smmuv3 smmuv3_ste_abort(void);
 
-/* V=0, everything else set, since nothing of it may matter */
+/* V=0 and every other bit set: the SMMU ignores them */
 struct iommu_hwpt_arm_smmuv3 smmuv3_ste_invalid(void);
 
 /* ---- Commands ---- */
 
-/* As struct iommu_viommu_arm_smmuv3_invalidate, which needs a shorter name */
+/* Short name for struct iommu_viommu_arm_smmuv3_invalidate */
 struct smmuv3_cmd {
 	__le64 dw[2];
 };
@@ -282,16 +282,16 @@ struct smmuv3_cmd smmuv3_cfgi_cd(__u32 sid, __u32 ssid, bool leaf);
 struct smmuv3_cmd smmuv3_cfgi_cd_all(__u32 sid);
 struct smmuv3_cmd smmuv3_atc_inv(__u32 sid, __u64 addr, unsigned int size);
 
-/* ---- What to expect from this machine ---- */
+/* ---- Expectations of this machine ---- */
 
 /**
- * smmuv3_why_no_nesting() - Should this host refuse a vIOMMU?
+ * smmuv3_why_no_nesting() - Reason for this host to refuse a vIOMMU
  * @info: the SMMU
  *
- * Looks at the ID registers and at what firmware and the administrator say
- * about cacheability, not at what iommufd does.
+ * Judges by the ID registers and by the cacheability that firmware or the
+ * administrator declares, independent of iommufd.
  *
- * Return: the reason in one line, or NULL if nesting is to be expected
+ * Return: the reason in one line, or NULL if nesting must work
  */
 const char *smmuv3_why_no_nesting(const struct iommu_hw_info_arm_smmuv3 *info);
 

@@ -106,7 +106,7 @@ int vfio_pci_take(struct vfio_pci *pci)
 	ret = pci_attr_write(pci->bdf, "driver_override", "vfio-pci");
 	if (ret)
 		return ret;
-	/* Without a driver there is nothing to unbind from */
+	/* Fails if the device has no driver */
 	pci_attr_write(pci->bdf, "driver/unbind", pci->bdf);
 	ret = sysfs_write(SYSFS_PCI "drivers_probe", pci->bdf);
 	if (ret)
@@ -224,7 +224,7 @@ int vfio_pci_set_master(struct vfio_pci *pci)
 	at = info.offset + PCI_COMMAND;
 	if (pread(pci->fd, &command, sizeof(command), at) != sizeof(command))
 		return -EIO;
-	/* Config space is little endian, and so are both hosts we run on */
+	/* Config space is little endian, as are both supported hosts */
 	command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	if (pwrite(pci->fd, &command, sizeof(command), at) != sizeof(command))
 		return -EIO;

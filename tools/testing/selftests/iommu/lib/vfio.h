@@ -7,11 +7,11 @@
 #include <linux/types.h>
 
 /**
- * struct vfio_pci - A PCI function in the hands of user space
- * @bdf: its name in sysfs, 0000:00:01.0
+ * struct vfio_pci - A PCI function used by this process
+ * @bdf: its name in sysfs, for example 0000:00:01.0
  * @fd: the vfio cdev
  * @dev_id: its iommufd object, once bound
- * @bar0: BAR0, once mapped
+ * @bar0: mapping of BAR0, or NULL
  * @bar0_size: bytes
  */
 struct vfio_pci {
@@ -24,10 +24,10 @@ struct vfio_pci {
 
 /**
  * vfio_pci_find() - Find a PCI function by its ids
- * @pci: gets the name
+ * @pci: receives the name
  * @vendor: PCI vendor id
  * @device: PCI device id
- * @index: the how manieth of them, from 0, in the order of names
+ * @index: index among the matching functions, ordered by name
  *
  * Return: 0, or -ENODEV
  */
@@ -36,23 +36,23 @@ int vfio_pci_find(struct vfio_pci *pci, unsigned int vendor,
 
 /**
  * vfio_pci_take() - Give the function to the vfio-pci driver
- * @pci: the function; nothing happens if vfio-pci has it
+ * @pci: the function; unchanged if vfio-pci already drives it
  *
- * Return: 0; -ENODEV if vfio-pci did not take it (no driver, no IOMMU group);
- * or what sysfs says
+ * Return: 0; -ENODEV if vfio-pci did not bind (no driver, no IOMMU group);
+ * or the errno from sysfs
  */
 int vfio_pci_take(struct vfio_pci *pci);
 
-/* Give the function back to whichever driver wants it */
+/* Unbind vfio-pci and let the kernel pick a driver again */
 int vfio_pci_give_back(struct vfio_pci *pci);
 
 /* Open the cdev */
 int vfio_pci_open(struct vfio_pci *pci);
 
-/* Bind the open cdev to @iommufd, which gives @dev_id and enables the device */
+/* Bind the cdev to @iommufd: sets @pci->dev_id and enables the device */
 int vfio_pci_bind_iommufd(struct vfio_pci *pci, int iommufd);
 
-/* Attach to an IOAS or a HWPT, or replace what is attached */
+/* Attach to an IOAS or HWPT, replacing the current one */
 int vfio_pci_attach(struct vfio_pci *pci, __u32 pt_id);
 int vfio_pci_detach(struct vfio_pci *pci);
 
@@ -61,11 +61,11 @@ int vfio_pci_map_bar0(struct vfio_pci *pci);
 /* Let the device do DMA and send MSIs */
 int vfio_pci_set_master(struct vfio_pci *pci);
 
-/* Route the device's first MSI to @eventfd, or disable MSI if it is -1 */
+/* Route the device's first MSI to @eventfd; -1 disables MSI */
 int vfio_pci_set_msi(struct vfio_pci *pci, int eventfd);
 int vfio_pci_reset(struct vfio_pci *pci);
 
-/* Unmap and close, which unbinds */
+/* Unmap and close; closing unbinds the device */
 void vfio_pci_close(struct vfio_pci *pci);
 
 #endif

@@ -12,7 +12,7 @@
 #include "iommufd.h"
 #include "vfio_container.h"
 
-/* For the ioctls that take a number where others take a struct */
+/* For the ioctls that take a number in place of a struct */
 static int vfio_cmd_number(int fd, unsigned long req, unsigned long number)
 {
 	return iommufd_cmd(fd, req, (void *)number);

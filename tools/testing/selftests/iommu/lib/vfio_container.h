@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Groups and containers of vfio: what programs used before there was iommufd.
- * All functions return 0 or -errno unless it says otherwise.
+ * Groups and containers of vfio, the interface before iommufd. All functions
+ * return 0 or -errno unless noted.
  */
 #ifndef SELFTEST_IOMMU_LIB_VFIO_CONTAINER_H
 #define SELFTEST_IOMMU_LIB_VFIO_CONTAINER_H
@@ -13,13 +13,13 @@
 
 /**
  * vfio_container_open() - Open a container
- * @path: /dev/vfio/vfio, or /dev/iommu for the one that iommufd emulates
+ * @path: /dev/vfio/vfio, or /dev/iommu for the container that iommufd emulates
  *
  * Return: the file descriptor, or -errno
  */
 int vfio_container_open(const char *path);
 
-/* What the ioctl answers, which is 0 or 1 for all extensions that there are */
+/* Result of the ioctl: 0 or 1 for every extension */
 int vfio_container_check_extension(int container, unsigned int extension);
 int vfio_container_set_iommu(int container, unsigned int type);
 
@@ -40,8 +40,8 @@ int vfio_container_map(int container, const void *va, __u64 size, __u64 iova,
 /**
  * vfio_container_unmap() - VFIO_IOMMU_UNMAP_DMA
  * @container: the container, its IOMMU set
- * @iova: where the range starts
- * @size: in: its bytes, out: what the kernel leaves there, also on failure
+ * @iova: start of the range
+ * @size: in: bytes, out: the size that the kernel writes, also on failure
  * @flags: VFIO_DMA_UNMAP_FLAG_*
  *
  * Return: 0 or -errno
@@ -50,7 +50,7 @@ int vfio_container_unmap(int container, __u64 iova, __u64 *size, __u32 flags);
 
 /**
  * vfio_group_open() - Open the group of a PCI function
- * @pci: the function, which vfio-pci has
+ * @pci: the function, bound to vfio-pci
  *
  * Return: the file descriptor, or -errno
  */
@@ -58,7 +58,7 @@ int vfio_group_open(const struct vfio_pci *pci);
 int vfio_group_set_container(int group, int container);
 int vfio_group_unset_container(int group);
 
-/* Open the function by its group, in the place of the cdev: sets @pci->fd */
+/* Open the function by its group instead of the cdev; sets @pci->fd */
 int vfio_group_open_device(int group, struct vfio_pci *pci);
 
 #endif
