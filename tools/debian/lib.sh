@@ -10,10 +10,10 @@ shopt -s inherit_errexit
 
 die() { echo "${0##*/}: $*" >&2; exit 1; }
 
-# The release of the series. A new release gives the kernel a new name, so that apt keeps the old kernel beside it.
+# The release of the series. A new release gives the kernel a new name, so apt keeps the old kernel installed.
 series=1
 
-# The compiler of the 32-bit vDSO. Kconfig tests for this variable, too.
+# Compiler of the 32-bit vDSO. Kconfig tests this variable, too.
 export CROSS_COMPILE_COMPAT=arm-linux-gnueabihf-
 
 # UEFI of the test machine.
@@ -31,7 +31,7 @@ local_version() { # FLAVOUR
 	echo "-iommufd$series-$1"
 }
 
-# The version of the series in REPO, as 1.347: each commit adds one to the second number. A shallow clone gives 1.
+# The version of the series in REPO, such as 1.347: each commit adds one to the second number. A shallow clone gives 1.
 series_version() { # REPO
 	if [ "$(git -C "$1" rev-parse --is-shallow-repository 2>/dev/null)" = false ]; then
 		echo "$series.$(git -C "$1" rev-list --count HEAD)"

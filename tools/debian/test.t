@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # test.t TREE
 #
-# TAP: versions of the packages sort between Debian's, and a config that can't make a kernel for nesting is refused.
-# TREE is the series' tree.
+# TAP: versions of the packages sort between Debian's, and a config without support for nesting is refused. TREE is the
+# tree of the series.
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tools/debian/lib.sh
 . "$here/lib.sh"
@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 # shellcheck source=tools/testing/vm/ok.sh
 . "$here/../testing/vm/ok.sh"
 
-# The versions of the tree and of its neighbours.
+# The versions of the tree, and the releases before and after it.
 release=$(makefile_release <"$tree/Makefile")
 next=${release%.*}.$((${release##*.} + 1))
 before=${release%.*}.$((${release##*.} - 1))
@@ -34,7 +34,7 @@ ok "without history it is the oldest of its release" older "$(package_version "$
 ok "the version of this repository is one for dpkg" dpkg --validate-version \
 	"$(package_version "$release" "$(series_version "$here/../..")")"
 
-# Names of kernels, as GRUB (sort -V) puts the newest first.
+# Kernel names. GRUB (sort -V) puts the newest first.
 newest() { printf 'vmlinuz-%s\n' "$@" | sort -rV | sed -n 's/^vmlinuz-//;1p'; }
 name=$release$(local_version arm64)
 ok "GRUB boots $name rather than Debian's of that release" test "$(newest "$name" "$release+deb13-arm64" "$release-arm64")" = "$name"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What iommufd tells about a device. Nothing is ever attached: a device that is
- * bound to an iommufd of ours, and only that, has the objects made that a VMM
- * would make, to see which errno there is, and then everything is closed.
+ * Query iommufd about a device. The device is bound to a private iommufd and
+ * never attached. To get their errnos, allocate the objects of a VMM; closing
+ * the files frees them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 
 #include "device.h"
 
-/* The ioctl that the header of this kernel does not name */
+/* Newer than the header of this kernel */
 #ifndef IOMMU_HW_QUEUE_ALLOC
 #define IOMMU_HW_QUEUE_ALLOC	_IO(IOMMUFD_TYPE, 0x94)
 #endif
@@ -29,7 +29,7 @@ static int cmd(int fd, unsigned long req, void *arg)
 	return ioctl(fd, req, arg) < 0 ? -errno : 0;
 }
 
-/* A struct of size 0 is too short for any command: EINVAL, if it is there */
+/* Size 0 is too short for any struct: EINVAL if the ioctl exists */
 static enum known has_call(int fd, unsigned int req)
 {
 	__u32 size = 0;
@@ -107,7 +107,7 @@ static void get_hw_info(int fd, __u32 dev_id, struct device *dev)
 	dev->info_err = cmd(fd, IOMMU_GET_HW_INFO, info);
 	if (dev->info_err)
 		return;
-	/* The kernel fills what it does not have with zeros */
+	/* The kernel zeroes bytes beyond its struct */
 	if (is_smmu(dev))
 		memcpy(&dev->smmu, data, sizeof(dev->smmu));
 }
@@ -131,7 +131,7 @@ static int hwpt_alloc(int fd, __u32 dev_id, __u32 pt_id, __u32 flags,
 	return ret;
 }
 
-/* The aperture that a page table has left its IOAS, without being attached */
+/* Get the aperture from the IOAS, which needs no attach */
 static void measure(int fd, __u32 ioas_id, struct table *table)
 {
 	struct iommu_iova_range ranges[64];
@@ -154,7 +154,7 @@ static void measure(int fd, __u32 ioas_id, struct table *table)
 	table->page_size = cmd_ranges.out_iova_alignment;
 }
 
-/* Make a page table on an IOAS of its own, whose id goes to @hwpt_id */
+/* Allocate a page table on a new IOAS; its id goes to @hwpt_id */
 static int try_table(int fd, __u32 dev_id, struct device *dev,
 		     struct table table, __u32 *hwpt_id)
 {
@@ -194,7 +194,7 @@ static void try_tables(int fd, __u32 dev_id, struct device *dev,
 		.flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
 	}, parent_id);
 
-	/* Parameters that mean something to an SMMUv3 alone */
+	/* Only an SMMUv3 supports these parameters */
 	dev->shapes_err = -EOPNOTSUPP;
 	if (!is_smmu(dev))
 		return;
@@ -205,7 +205,7 @@ static void try_tables(int fd, __u32 dev_id, struct device *dev,
 				.stage = stage,
 				.granule_shift = shift,
 			}, &hwpt_id);
-			/* Not this one, or none at all: one that is tells */
+			/* EOPNOTSUPP may be for this geometry only */
 			if (ret != -EOPNOTSUPP)
 				dev->shapes_err = ret;
 		}
@@ -214,9 +214,9 @@ static void try_tables(int fd, __u32 dev_id, struct device *dev,
 static void try_viommu(int fd, __u32 dev_id, struct device *dev,
 		       __u32 parent_id)
 {
-	/* V=1, Config=0: abort. It has no address that could be wrong. */
+	/* V=1, Config=0: abort, which uses no address */
 	const struct iommu_hwpt_arm_smmuv3 ste = { .ste = { 1, 0 } };
-	/* CMD_TLBI_NH_ALL: harmless where nothing is attached */
+	/* CMD_TLBI_NH_ALL: harmless with no device attached */
 	const struct iommu_viommu_arm_smmuv3_invalidate tlbi = {
 		.cmd = { 0x10, 0 },
 	};
@@ -252,7 +252,7 @@ static void try_viommu(int fd, __u32 dev_id, struct device *dev,
 				     IOMMU_HWPT_DATA_ARM_SMMUV3, &ste,
 				     sizeof(ste), &hwpt_id);
 	inv.hwpt_id = viommu.out_viommu_id;
-	/* Without a command there are kernels that refuse any type */
+	/* Send a command, since some kernels refuse any type without one */
 	dev->invalidate_err = cmd(fd, IOMMU_HWPT_INVALIDATE, &inv);
 	vdevice.viommu_id = viommu.out_viommu_id;
 	dev->vdevice_err = cmd(fd, IOMMU_VDEVICE_ALLOC, &vdevice);
@@ -269,7 +269,7 @@ static void ask_iommufd(int fd, __u32 dev_id, struct device *dev)
 	dev->asked = true;
 	get_hw_info(fd, dev_id, dev);
 	try_tables(fd, dev_id, dev, &parent_id);
-	/* What is not even tried */
+	/* -ENOENT stands for no attempt */
 	dev->viommu_err = -ENOENT;
 	dev->nested_err = -ENOENT;
 	dev->invalidate_err = -ENOENT;
@@ -321,7 +321,7 @@ void ask_device(const struct kernel *kernel, struct device *dev)
 			 strerror(errno));
 		return;
 	}
-	/* Whatever is made in it goes when both are closed */
+	/* Closing both files destroys all objects */
 	fd = open_iommufd();
 	bind.iommufd = fd;
 	ret = fd < 0 ? fd : cmd(cdev, VFIO_DEVICE_BIND_IOMMUFD, &bind);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What is known of a device: from sysfs, and from iommufd where that can be asked */
+/* Facts about a device, from sysfs and, if it can be opened, from iommufd */
 #ifndef IOMMUFD_INFO_DEVICE_H
 #define IOMMUFD_INFO_DEVICE_H
 
@@ -21,13 +21,13 @@
 #define IDR5_GRAN64K		0x00000040
 
 /**
- * struct table - A page table of the kernel's that iommufd makes
+ * struct table - A kernel-owned page table that iommufd can allocate
  * @data_type: IOMMU_HWPT_DATA_*
  * @flags: IOMMU_HWPT_ALLOC_*
- * @stage: Stage of translation that was asked for, 0 if none was
- * @granule_shift: Granule that was asked for, 0 if none was
- * @input_bits: Size of the IOVA space in bits, 0 if it is not known
- * @page_size: Smallest page in bytes, 0 if it is not known
+ * @stage: Requested stage of translation, or 0
+ * @granule_shift: Requested granule, or 0
+ * @input_bits: Size of the IOVA space in bits, 0 if unknown
+ * @page_size: Smallest page in bytes, 0 if unknown
  */
 struct table {
 	__u32 data_type;
@@ -44,28 +44,30 @@ struct table {
  * struct device - A device
  * @name: Its name on its bus
  * @driver: Name of its driver, or empty
- * @iommu: Name of its IOMMU, or empty if sysfs knows of none
+ * @iommu: Name of its IOMMU in sysfs, or empty
  * @vfio: Name of its vfio device, or empty
  * @group: Number of its IOMMU group, or -1
  * @bridge: Name of a PCI bridge in its IOMMU group, or empty
- * @ats: Has the PCI function ATS?
- * @ats_on: Is it enabled now?
- * @pri: Has the PCI function a page request interface?
- * @pasid: Has the PCI function PASIDs?
- * @pasid_bits: How wide, if it has
- * @asked: iommufd has been asked; all that follows is only then set
- * @unasked: Why it has not
+ * @ats: The PCI function has ATS
+ * @ats_on: ATS is enabled now
+ * @pri: The PCI function has a page request interface
+ * @pasid: The PCI function has PASIDs
+ * @pasid_bits: Width of its PASIDs, if any
+ * @asked: iommufd was queried; everything below is set only then
+ * @unasked: Reason, if iommufd was not queried
  * @info_err: 0 or -errno of IOMMU_GET_HW_INFO
- * @info: What it said
- * @smmu: The data, if is_smmu()
- * @tables: Page tables that can be had, @num_tables of them
- * @shapes_err: 0 or -errno of the parameters for them, the last that was tried
- * @plain_err: 0 or -errno of a page table that leaves all to the kernel
+ * @info: Its result
+ * @smmu: Its data, if is_smmu()
+ * @tables: Page tables that can be allocated
+ * @num_tables: Number of @tables
+ * @shapes_err: 0 or -errno of a page table with parameters; -EOPNOTSUPP only if
+ *              every attempt returned it
+ * @plain_err: 0 or -errno of a page table without parameters
  * @parent_err: 0 or -errno of a nest parent
- * @viommu_err: 0 or -errno of a vIOMMU on that; the rest needs one. -ENOENT is
- *              what was not tried.
- * @nested_err: 0 or -errno of a nested HWPT on that, whose guest aborts all DMA
- * @invalidate_err: 0 or -errno of a request to invalidate
+ * @viommu_err: 0 or -errno of a vIOMMU on the nest parent. This and the
+ *              following are -ENOENT without an attempt; they need a vIOMMU.
+ * @nested_err: 0 or -errno of a nested HWPT whose vSTE aborts all DMA
+ * @invalidate_err: 0 or -errno of an invalidation
  * @vdevice_err: 0 or -errno of a vDEVICE
  * @veventq_err: 0 or -errno of an event queue
  */
@@ -96,7 +98,7 @@ struct device {
 	int veventq_err;
 };
 
-/* The ioctls that came after the first ones, in the order of their numbers */
+/* The newer ioctls, in numeric order */
 #define NUM_CALLS	9
 
 struct call {
@@ -106,10 +108,10 @@ struct call {
 };
 
 /**
- * struct kernel - What is known of the kernel
- * @release: As uname tells
+ * struct kernel - Facts about the kernel
+ * @release: Release name from uname
  * @err: 0, or -errno of opening /dev/iommu
- * @calls: Which ioctls it has
+ * @calls: The newer ioctls, and their presence
  */
 struct kernel {
 	char release[80];
@@ -122,19 +124,19 @@ void ask_kernel(struct kernel *kernel);
 enum known kernel_has(const struct kernel *kernel, unsigned int cmd);
 void ask_device(const struct kernel *kernel, struct device *dev);
 
-/* Has iommufd told the registers of an SMMUv3? */
+/* Return: true if iommufd returned the registers of an SMMUv3 */
 bool is_smmu(const struct device *dev);
 
 /* nesting.c */
 
 /**
- * can_nest() - Can a guest get stage 1 of a device?
+ * can_nest() - Decide if a guest can use stage 1 of a device
  * @kernel: The kernel
  * @dev: The device, after ask_device()
- * @why: Set to the reason, unless it can
- * @size: Size of that
+ * @why: Receives the reason if the answer is not YES
+ * @size: Size of @why
  *
- * Return: UNKNOWN if that can't be told
+ * Return: YES, NO, or UNKNOWN
  */
 enum known can_nest(const struct kernel *kernel, const struct device *dev,
 		    char *why, size_t size);
@@ -145,23 +147,23 @@ struct name {
 };
 
 /**
- * sysfs_devices() - The devices of this machine that may have an IOMMU
- * @devs: Set to an array of their names for the caller to free, sorted
+ * sysfs_devices() - List the devices of this machine that may have an IOMMU
+ * @devs: Receives a sorted array of names; the caller frees it
  *
- * Return: how many, or -errno
+ * Return: number of names, or -errno
  */
 int sysfs_devices(struct name **devs);
 
 /* Return: 0, or -ENODEV */
 int sysfs_device(const char *name, struct device *dev);
 
-/* Is the administrator's word for CANWBS there? */
+/* Value of arm_smmu_v3.assume_canwbs; UNKNOWN if it is missing */
 enum known sysfs_assume_canwbs(void);
 
 /**
  * sysfs_config() - Look a symbol up in /boot/config-RELEASE or /proc/config.gz
  * @kernel: The kernel
- * @symbol: CONFIG_ and so on
+ * @symbol: Name of the symbol, with CONFIG_
  *
  * Return: YES if it is y or m, UNKNOWN without either file
  */

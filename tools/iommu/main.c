@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* iommufd-info: what iommufd can do with the devices of this machine */
+/* iommufd-info: iommufd features of the devices of this machine */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "device.h"
 
-/* A number that is not known if it is 0 */
+/* A number; 0 means unknown */
 static void report_count(const char *name, long long value)
 {
 	if (value)
@@ -92,7 +92,7 @@ static void report_tables(const struct device *dev)
 	report_end();
 }
 
-/* The types that this device's IOMMU takes */
+/* Data types that the IOMMU of the device supports */
 static void report_types(const struct device *dev)
 {
 	const struct {
@@ -132,7 +132,7 @@ static enum known in_capabilities(const struct device *dev, __u64 bit)
 	return !!(dev->info.out_capabilities & bit);
 }
 
-/* Kernels that can't say that it is not usable leave the bit clear, too */
+/* Older kernels never set the bit, so clear is inconclusive */
 static enum known ats_usable(const struct device *dev)
 {
 	if (dev->ats_on == YES)
@@ -179,7 +179,7 @@ static void report_device(const struct kernel *kernel, const struct device *dev)
 	report_types(dev);
 }
 
-/* One line for each */
+/* One line per device */
 static void print_row(const struct kernel *kernel, const struct device *dev)
 {
 	char why[256];
@@ -193,14 +193,15 @@ static void print_row(const struct kernel *kernel, const struct device *dev)
 static void usage(FILE *to)
 {
 	fputs("Usage: iommufd-info [--json] [DEVICE ...]\n"
-	      "Tell what iommufd can do with each DEVICE (as in 0000:00:02.0), or with all,\n"
-	      "and whether a guest can get its stage 1: nesting.\n"
+	      "Show the iommufd features of each DEVICE (such as 0000:00:02.0), or of all\n"
+	      "devices, and if a guest can use their stage 1 (nesting).\n"
 	      "\n"
-	      "  -j, --json  all that is known, as JSON\n"
-	      "  -h, --help  this\n"
+	      "  -j, --json  print everything as JSON\n"
+	      "  -h, --help  print this help\n"
 	      "\n"
-	      "Only a device that is bound to vfio-pci or the like, and not in use, can tell\n"
-	      "everything. It is opened for that, and reset by vfio-pci. Status: 0, or 1 if something failed, or 2 for a wrong option.\n",
+	      "For all fields to be known, a device must be bound to vfio-pci or another vfio\n"
+	      "driver and not be in use. It is opened for that, and vfio-pci resets it.\n"
+	      "Status: 0, or 1 after a failure, or 2 for a wrong option.\n",
 	      to);
 }
 

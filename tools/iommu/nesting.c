@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Whether nesting can be offered, and if not, why: from errnos and registers */
+/* Decide from errnos and registers if nesting works, and why not */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #include "device.h"
 
-/* Errata for which kernels take nesting away from Arm's own SMMUs */
+/* Arm SMMUs on which kernels disable nesting because of errata */
 static bool has_erratum(__u32 iidr)
 {
 	unsigned int product = iidr >> 20, variant = (iidr >> 16) & 0xf;
@@ -90,12 +90,12 @@ enum known can_nest(const struct kernel *kernel, const struct device *dev,
 	unsigned int i;
 
 	why[0] = 0;
-	/* SMMUv3 drivers of all kernels name their IOMMUs so */
+	/* IOMMUs of SMMUv3 drivers have such names in all kernels */
 	if (!strncmp(dev->iommu, "smmu3.", 6) &&
 	    kernel_has(kernel, IOMMU_VIOMMU_ALLOC) == NO)
 		return answer(NO, why, size,
 			      "the kernel has no IOMMU_VIOMMU_ALLOC");
-	/* Before it has a driver, a device may be in no group yet */
+	/* Without a driver, a device may not be in a group yet */
 	if (dev->group < 0 && *dev->driver)
 		return answer(NO, why, size, "it is behind no IOMMU");
 	if (!dev->asked)
@@ -103,22 +103,22 @@ enum known can_nest(const struct kernel *kernel, const struct device *dev,
 	if (dev->info_err)
 		return answer(UNKNOWN, why, size, "IOMMU_GET_HW_INFO: %s",
 			      strerror(-dev->info_err));
-	/* A driver without the option may have nothing to tell */
+	/* Without the option a driver may report no hardware info */
 	if (!is_smmu(dev) && !strncmp(dev->iommu, "smmu3.", 6) &&
 	    sysfs_config(kernel, "CONFIG_ARM_SMMU_V3_IOMMUFD") == NO)
 		return answer(NO, why, size,
 			      "the kernel has CONFIG_ARM_SMMU_V3_IOMMUFD off");
 	if (!is_smmu(dev))
 		return answer(UNKNOWN, why, size,
-			      "the kernel tells nothing of an SMMUv3 (type %u)",
+			      "the kernel reports no SMMUv3 (hw_info type %u)",
 			      dev->info.out_data_type);
 	if (dev->parent_err == -EOPNOTSUPP)
 		return no_parent(kernel, dev, why, size);
 	if (dev->viommu_err == -EOPNOTSUPP)
 		return no_viommu(dev, why, size);
 	/*
-	 * All devices of a group are attached at once, and each needs a vDEVICE
-	 * since there are events that name it.
+	 * All devices of a group are attached together. Each needs a vDEVICE,
+	 * since events carry its virtual ID.
 	 */
 	if (*dev->bridge && kernel_has(kernel, IOMMU_VEVENTQ_ALLOC) == YES)
 		return answer(NO, why, size,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* One description, two ways to write it: lines for people, or JSON */
+/* One description in two formats: lines for people, or JSON */
 #include <stdio.h>
 
 #include "report.h"
@@ -8,7 +8,7 @@
 
 struct level {
 	bool list;
-	bool inlined;	/* lines: all that is in it goes on one line */
+	bool inlined;	/* lines: all contents on one line */
 	bool filled;
 };
 
@@ -36,7 +36,7 @@ static int indent(void)
 	return 2 * (top - levels);
 }
 
-/* What comes before a value */
+/* Print the start of a value */
 static void begin_value(const char *name)
 {
 	if (as_json) {
@@ -60,7 +60,7 @@ static void begin_value(const char *name)
 	putchar(top->inlined ? ' ' : ':');
 }
 
-/* Before a value that is on the line of its name */
+/* Start a value on the line of its name */
 static void begin_scalar(const char *name)
 {
 	begin_value(name);
@@ -103,7 +103,7 @@ void report_object(const char *name)
 		begin_value(name);
 		putchar('{');
 	} else if (top->list) {
-		/* A line of its own below the list's */
+		/* On a separate line below the list's */
 		printf("\n%*s", indent(), "");
 		top->filled = true;
 	} else {

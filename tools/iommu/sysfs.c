@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What sysfs tells about devices, without asking anybody for anything */
+/* Facts about devices from sysfs, without opening any device */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static ssize_t read_file(const char *path, void *buf, size_t size)
 	return len;
 }
 
-/* The last part of what a link points to, or nothing */
+/* Last component of the target of a link; empty if there is no link */
 static void link_name(const char *dir, const char *link, char *name,
 		      size_t size)
 {
@@ -52,7 +52,7 @@ static int compare(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Add the entries of a folder to the @num names at *@devs */
+/* Add the entries of a directory to the @num names at *@devs */
 static int add_entries(const char *path, struct name **devs, int num)
 {
 	struct dirent *d;
@@ -107,7 +107,7 @@ int sysfs_devices(struct name **devs)
 	return unique + 1;
 }
 
-/* Find the folder of a device: a PCI function, or whatever has an IOMMU */
+/* Find the directory of a device: a PCI function, or a device with an IOMMU */
 static int find(const char *name, char *path, size_t size)
 {
 	struct dirent *d;
@@ -140,8 +140,9 @@ static __u32 config_u32(const __u8 *config, unsigned int at)
 }
 
 /*
- * The extended capabilities of a PCI function, if we may see them. A virtual
- * function has its own ATS, but PRI and PASID are those of the physical one.
+ * Extended capabilities of a PCI function, if they are readable. A virtual
+ * function has an ATS capability, but shares PRI and PASID with the physical
+ * one.
  */
 static void read_pci_caps(const char *path, struct device *dev, bool shared)
 {
@@ -152,7 +153,7 @@ static void read_pci_caps(const char *path, struct device *dev, bool shared)
 
 	snprintf(name, sizeof(name), "%s/config", path);
 	len = read_file(name, config, sizeof(config));
-	/* Only an administrator gets more than the first bytes */
+	/* Without privileges only the first bytes are readable */
 	if (len < PCI_CFG_SPACE_SIZE || config_u32(config, 0) == ~0U)
 		return;
 	dev->pri = NO;
@@ -162,7 +163,7 @@ static void read_pci_caps(const char *path, struct device *dev, bool shared)
 		dev->ats_on = NO;
 	}
 
-	/* Each is 8 bytes at least: a list that is longer goes in circles */
+	/* An entry has at least 8 bytes, so a longer list is a loop */
 	left = (sizeof(config) - PCI_CFG_SPACE_SIZE) / 8;
 	while (left-- && at >= PCI_CFG_SPACE_SIZE && at + 8 <= (size_t)len) {
 		__u32 header = config_u32(config, at);
@@ -204,7 +205,7 @@ static void find_vfio(const char *path, char *vfio, size_t size)
 	closedir(dir);
 }
 
-/* A device of the group whose header vfio-pci does not take: a bridge */
+/* Find a device of the group whose header type vfio-pci refuses: a bridge */
 static void find_bridge(const char *path, char *bridge, size_t size)
 {
 	char name[PATH_MAX + 64], devices[PATH_MAX];
@@ -241,7 +242,7 @@ int sysfs_device(const char *name, struct device *dev)
 	};
 	snprintf(dev->name, sizeof(dev->name), "%s", name);
 	if (find(dev->name, path, sizeof(path))) {
-		/* A PCI address may leave its domain out */
+		/* The domain of a PCI address is optional */
 		snprintf(dev->name, sizeof(dev->name), "0000:%s", name);
 		if (find(dev->name, path, sizeof(path)))
 			return -ENODEV;
@@ -291,7 +292,7 @@ enum known sysfs_config(const struct kernel *kernel, const char *symbol)
 	if (!f)
 		return UNKNOWN;
 	while (found != YES && getline(&line, &size, f) > 0) {
-		/* Without gzip there is no line */
+		/* Without gzip the output is empty */
 		found = NO;
 		if (!strncmp(line, symbol, len) && line[len] == '=' &&
 		    (line[len + 1] == 'y' || line[len + 1] == 'm'))

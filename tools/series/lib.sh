@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # Functions of import, export, mail and others. The repository holds new kernel files whole, and edits as patches. A
-# kernel git tree holds both as one commit per entry of patches/series, on the tag "base".
+# kernel git tree has both as one commit per entry of patches/series, on top of the tag "base".
 
-# An error in a substituted command is an error, too.
+# Errors in command substitutions are errors, too.
 set -euo pipefail
 shopt -s inherit_errexit
 LC_ALL=C
@@ -13,11 +13,11 @@ export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null GIT_CONFIG_NOSYST
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 export GIT_COMMITTER_NAME=series GIT_COMMITTER_EMAIL=series@localhost
 
-# The Debian releases whose kernel sources have to take the series.
+# The Debian releases whose kernel sources the series must fit.
 # shellcheck disable=SC2034 # the sourcing scripts use it
 DEBIAN_RELEASES=(bookworm trixie)
 
-# The one file that has another name here.
+# The only file with another name here.
 KCONFIG_HERE=Kconfig
 KCONFIG_KERNEL=drivers/iommu/Kconfig.user-domain
 
@@ -25,11 +25,11 @@ KCONFIG_KERNEL=drivers/iommu/Kconfig.user-domain
 . "${BASH_SOURCE[0]%/*}/release.sh"
 
 die() { echo "${0##*/}: $*" >&2; exit 1; }
-# The series does not fit the kernel source: another release may fit.
+# The series does not fit the kernel source, but it may fit another release.
 UNFIT=3
 unfit() { echo "${0##*/}: $*" >&2; exit "$UNFIT"; }
 
-# Files of the repository that are no kernel files. Every other file is a new kernel file.
+# Files of the repository that are not kernel files. All others are new kernel files.
 is_repo_only() { # PATH
 	case $1 in
 	.ci/* | .clang-format | .gitignore | LICENSE | Makefile | README.md) ;;
@@ -58,7 +58,7 @@ series_entries() { # REPO
 	[ ! -e "$1/patches/series" ] || sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$1/patches/series"
 }
 
-# In a commit message the guard is a trailer, in the repository a word in patches/series.
+# In a commit message the guard is a trailer, in patches/series a word.
 GUARD_TRAILER=Kernel-release
 
 # True if RELEASE needs a patch with GUARD.
@@ -88,7 +88,7 @@ new_files() { # PATCH
 	sed -e '/^diff --git /,$d' -e '/^---$/,$d' "$1" | sed -n 's/^New-file: //p'
 }
 
-# Before 6.12.115 iommufd lacks changes that the stable tree took from later kernels and the series builds on.
+# Before 6.12.115 iommufd lacks changes from later kernels that the series needs; the stable tree has them since.
 oldest=${SERIES_OLDEST:-115}
 
 check_release() { # RELEASE NAME
@@ -98,66 +98,108 @@ check_release() { # RELEASE NAME
 		unfit "$2 is Linux $1, older than 6.12.$oldest: make check-releases shows the releases that the series fits"
 }
 
-# Print a hash of an entry of the series. The hash changes exactly when the commit would.
+# Print a hash of an entry of the series, which changes exactly when its commit would.
 entry_hash() { # REPO PATCH GUARD
-	local f
+	local added=() f
+	for f in $(new_files "$1/patches/$2"); do
+		added+=("$1/$(to_repo "$f")")
+	done
 	{
 		echo "$3"
-		cat "$1/patches/$2"
-		for f in $(new_files "$1/patches/$2"); do
-			f=$1/$(to_repo "$f")
-			stat -c '%A' "$f"
-			cat "$f"
-		done
+		[ ${#added[@]} -eq 0 ] || stat -c '%A %s' "${added[@]}"
+		cat "$1/patches/$2" ${added[@]+"${added[@]}"}
 	} | sha256sum | cut -d' ' -f1
 }
 
-# Commit one patch and its new files on top of PARENT in the git directory GITDIR, without touching any work tree.
-# Print the new commit's id. GIT_INDEX_FILE holds PARENT's tree.
-commit_entry() { # REPO GITDIR PARENT PATCH GUARD WORKDIR
-	local repo=$1 gitdir=$2 parent=$3 patch=$4 guard=$5 work=$6 f here mode id tree
-	local -x GIT_DIR=$gitdir
-	local -x GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE GIT_COMMITTER_DATE
+# The files that a patch edits.
+edited_files() { # DIFF
+	! grep -q '^diff --git ' "$1" || git apply --numstat "$1" | cut -f3
+}
+
+# Print one patch and its new files as a commit for git fast-import, on top of PARENT. WORKDIR/files has the files that
+# earlier patches changed, in their current state. All other files are as in the commit START.
+print_commit() { # REPO GITDIR START PATCH GUARD WORKDIR PARENT
+	local repo=$1 start=$3 patch=$4 guard=$5 work=$6 parent=$7 files=$6/files f here mode id
+	local -x GIT_DIR=$2 GIT_WORK_TREE=$6/files
+	local -A info=() seen=()
+	local edited=() added=() changed=() unread=() kept=()
 
 	git mailinfo -b --encoding=UTF-8 "$work/msg" "$work/diff" <"$repo/patches/$patch" >"$work/info"
-	GIT_AUTHOR_NAME=$(sed -n 's/^Author: //p' "$work/info")
-	GIT_AUTHOR_EMAIL=$(sed -n 's/^Email: //p' "$work/info")
-	GIT_AUTHOR_DATE=$(sed -n 's/^Date: //p' "$work/info")
-	GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
-	if [ -z "$GIT_AUTHOR_EMAIL" ] || [ -z "$GIT_AUTHOR_DATE" ]; then
+	while IFS= read -r f; do
+		[ -z "$f" ] || info[${f%%: *}]=${f#*: }
+	done <"$work/info"
+	if [ -z "${info[Email]:-}" ] || [ -z "${info[Date]:-}" ]; then
 		die "patches/$patch has no From: or no Date: line: write it with make export"
 	fi
 
-	if grep -q '^diff --git ' "$work/diff" && ! git apply --cached "$work/diff" 2>"$work/err"; then
-		if git apply --cached --reverse --check "$work/diff" 2>/dev/null; then
+	edited_files "$work/diff" >"$work/edited" 2>"$work/err" || die "patches/$patch: $(head -n 1 "$work/err")"
+	mapfile -t edited <"$work/edited"
+	mapfile -t added < <(new_files "$repo/patches/$patch")
+	changed=(${edited[@]+"${edited[@]}"} ${added[@]+"${added[@]}"})
+	[ ${#changed[@]} -gt 0 ] || die "patches/$patch changes nothing"
+	while IFS= read -r f; do
+		seen[$f]=y
+	done <"$work/seen"
+	printf '%s\n' "${changed[@]}" >>"$work/seen"
+	for f in "${changed[@]}"; do
+		[ -n "${seen[$f]:-}" ] || unread+=("$f")
+	done
+	[ ${#unread[@]} -eq 0 ] || git ls-tree -r --full-tree "$start" -- "${unread[@]}" | while read -r mode _ id f; do
+		[[ $mode = 100644 || $mode = 100755 ]] || die "patches/$patch changes $f, which is no regular file"
+		[[ $f != */* ]] || mkdir -p "$files/${f%/*}"
+		git cat-file blob "$id" >"$files/$f"
+		chmod "${mode#100}" "$files/$f"
+	done
+
+	if [ ${#edited[@]} -gt 0 ] && ! (cd "$files" && git apply "$work/diff") 2>"$work/err"; then
+		if (cd "$files" && git apply --reverse --check "$work/diff") 2>/dev/null; then
 			unfit "patches/$patch is already in the kernel source: KSRC must be an unmodified 6.12.y release"
 		fi
 		unfit "patches/$patch does not apply: $(head -n 1 "$work/err")." \
 			"make check-releases shows the releases that the series fits, README how to carry it to another"
 	fi
-	for f in $(new_files "$repo/patches/$patch"); do
+	for f in ${added[@]+"${added[@]}"}; do
 		here=$repo/$(to_repo "$f")
 		[ -f "$here" ] || die "patches/$patch names the new file $f, but $here is not there"
-		[ -z "$(git ls-files --cached -- "$f")" ] ||
+		[ ! -e "$files/$f" ] ||
 			unfit "$f is already in the kernel source: KSRC must be an unmodified 6.12.y release"
-		mode=100644
-		[ ! -x "$here" ] || mode=100755
-		id=$(git hash-object -w --no-filters "$here")
-		git update-index --add --cacheinfo "$mode,$id,$f"
+		[[ $f != */* ]] || mkdir -p "$files/${f%/*}"
+		cp "$here" "$files/$f"
 	done
-	tree=$(git write-tree)
-	[ "$tree" != "$(git rev-parse "$parent^{tree}")" ] || die "patches/$patch changes nothing"
 	{
-		sed -n 's/^Subject: //p' "$work/info"
+		echo "${info[Subject]}"
 		echo
 		sed '/^New-file: /d' "$work/msg"
 	} | git stripspace >"$work/message"
 	[ -z "$guard" ] ||
 		git interpret-trailers --no-divider --in-place --trailer "$GUARD_TRAILER: $guard" "$work/message"
-	git commit-tree -p "$parent" -F "$work/message" "$tree"
+
+	cat <<-END
+		author ${info[Author]} <${info[Email]}> ${info[Date]}
+		committer $GIT_COMMITTER_NAME <$GIT_COMMITTER_EMAIL> ${info[Date]}
+		data <<End of the message
+		$(cat "$work/message")
+		End of the message
+		from $parent
+	END
+	for f in "${changed[@]}"; do
+		if [ -e "$files/$f" ]; then
+			kept+=("$f")
+		else
+			echo "D $f"
+		fi
+	done
+	[ ${#kept[@]} -eq 0 ] || (cd "$files" && printf '%s\n' "${kept[@]}" |
+		git hash-object -w --no-filters --stdin-paths) | for f in "${kept[@]}"; do
+		mode=100644
+		[ ! -x "$files/$f" ] || mode=100755
+		read -r id
+		echo "M $mode $id $f"
+	done
+	echo
 }
 
-# A patch that RELEASE does not need must not apply on PARENT. If the patch applies, its guard is wrong.
+# A patch that RELEASE does not need must not apply on PARENT; otherwise its guard is wrong.
 check_guard() { # REPO GITDIR PARENT PATCH GUARD WORKDIR
 	local -x GIT_DIR=$2 GIT_INDEX_FILE=$6/guard
 	git read-tree "$3"
@@ -165,33 +207,69 @@ check_guard() { # REPO GITDIR PARENT PATCH GUARD WORKDIR
 		die "patches/$4 has the guard $5, but this kernel takes the patch: correct patches/series"
 }
 
-# Print "HASH PARENT COMMIT" for each entry of the series. Reuse the lines of the file OLD up to the first change.
+# Print "HASH PARENT COMMIT" for each entry of the series. Reuse the lines of the file OLD up to the first change. Make
+# all further commits in one run, without a work tree.
 build_commits() { # REPO GITDIR OLD
-	local repo=$1 gitdir=$2 old=$3 parent patch guard hash known work release
+	local repo=$1 gitdir=$2 old=$3 ref=refs/series/import
+	local start parent patch guard hash known work release status=0 i entry
+	local hashes=() commits=() skipped=()
 	work=$(mktemp -d)
-	parent=$(git --git-dir="$gitdir" rev-parse "base^{commit}")
-	release=$(git --git-dir="$gitdir" show "$parent:Makefile" | makefile_release)
-	local -x GIT_INDEX_FILE=$work/index
+	mkdir "$work/files"
+	: >"$work/marks"
+	: >"$work/seen"
+	start=$(git --git-dir="$gitdir" rev-parse "base^{commit}")
+	release=$(git --git-dir="$gitdir" show "$start:Makefile" | makefile_release)
+	commits=("$start")
 	while read -r patch guard; do
 		[ -f "$repo/patches/$patch" ] || die "patches/series names $patch, but there is no such file in patches/"
+		i=${#hashes[@]}
 		if ! needed "$release" "$guard"; then
-			check_guard "$repo" "$gitdir" "$parent" "$patch" "$guard" "$work"
+			skipped+=("$i $patch $guard")
 			continue
 		fi
 		hash=$(entry_hash "$repo" "$patch" "$guard")
-		known=$(sed -n "s/^$hash $parent //p" "$old")
-		if [ -z "$known" ]; then
-			[ -e "$GIT_INDEX_FILE" ] || git --git-dir="$gitdir" read-tree "$parent"
-			# The caller may have turned errexit off.
-			known=$(commit_entry "$repo" "$gitdir" "$parent" "$patch" "$guard" "$work") || exit
+		known=
+		[ -e "$work/stream" ] || known=$(sed -n "s/^$hash ${commits[i]} //p" "$old")
+		if [ -n "$known" ]; then
+			start=$known
+		else
+			parent=:$i
+			[ -e "$work/stream" ] || parent=$start
+			# A shell of its own, as the caller may have turned errexit off.
+			# shellcheck disable=SC2016 # that shell expands it
+			bash -c '. "$1"; shift; print_commit "$@"' "$0" "${BASH_SOURCE[0]}" "$repo" "$gitdir" "$start" \
+				"$patch" "$guard" "$work" "$parent" >"$work/commit" || status=$?
+			[ "$status" -eq 0 ] || break
+			{
+				echo "commit $ref"
+				echo "mark :$((i + 1))"
+				cat "$work/commit"
+			} >>"$work/stream"
 		fi
-		echo "$hash $parent $known"
-		parent=$known
+		hashes+=("$hash")
+		commits+=("$known")
 	done < <(series_entries "$repo")
+	if [ -e "$work/stream" ]; then
+		# Leave no branch behind.
+		printf 'reset %s\n\n' "$ref" >>"$work/stream"
+		git --git-dir="$gitdir" fast-import --quiet --date-format=rfc2822 --export-marks="$work/marks" <"$work/stream" ||
+			exit
+		while IFS=': ' read -r _ i known; do
+			commits[i]=$known
+		done <"$work/marks"
+	fi
+	for i in "${!hashes[@]}"; do
+		echo "${hashes[i]} ${commits[i]} ${commits[i + 1]}"
+	done
+	[ "$status" -eq 0 ] || { rm -rf "$work"; exit "$status"; }
+	for entry in ${skipped[@]+"${skipped[@]}"}; do
+		read -r i patch guard <<<"$entry"
+		check_guard "$repo" "$gitdir" "${commits[i]}" "$patch" "$guard" "$work"
+	done
 	rm -rf "$work"
 }
 
-# Print the ids of base..REV, oldest first. Refuse commits that can't be a series.
+# Print the ids of base..REV, oldest first. Refuse commits that are not a valid series.
 commits() { # TREE REV
 	git -C "$1" rev-parse -q --verify 'base^{commit}' >/dev/null ||
 		die "$1 has no tag 'base' where the series starts: git -C $1 tag base <commit>"
@@ -207,7 +285,7 @@ require_clean() { # TREE
 		die "$1 has changes that are not committed: commit or remove them (git -C $1 status)"
 }
 
-# Run format-patch with every option set here, so that the output does not depend on git's version or configuration.
+# Run format-patch with every option set here, so that its output does not depend on git's version or configuration.
 format_patch() { # TREE ARGUMENT ...
 	local tree=$1
 	shift

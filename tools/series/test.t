@@ -27,7 +27,7 @@ refuses() { # DIR TEXT COMMAND ...
 	[[ $said == *"$text"* ]] && [ "$(wc -l <<<"$said")" -eq 1 ] && [ "$before" = "$after" ]
 }
 
-fingerprint() { # DIR: names, times and contents, and where HEAD is
+fingerprint() { # DIR: names, times and contents, and the commit of HEAD
 	[ -e "$1" ] || { echo none; return; }
 	(cd "$1" && find . -path ./.git -prune -o -type f -printf '%p %m %T@ ' -exec cksum {} \; | sort)
 	git -C "$1" rev-parse HEAD 2>/dev/null
@@ -60,7 +60,7 @@ git -C "$work/clone" add -f .
 git -C "$work/clone" commit -q -m kernel
 git clone -q --bare "$work/clone" "$work/bare.git"
 
-# A repository without patches, and a developer's work in the tree made from it.
+# A repository without patches, and work of a developer in the tree made from it.
 mkdir "$work/repo"
 git -c init.defaultBranch=m init -q "$work/repo"
 import() { "$here/import" "$@"; }
@@ -256,6 +256,9 @@ git -C "$work/repo" rm -q -f drivers/iommu/stray.c
 sed -i 's/^New-file: tools.*/&\nNew-file: drivers\/iommu\/new\/first.c/' "$work"/repo/patches/0002*
 ok "a new file of two patches is refused" refuses "$work/new" 'two patches name the new file' fresh "$work/clone"
 cp "$work"/first/patches/0002* "$work/repo/patches"
+sed -i 's/^\(@@ .* +[0-9]*,\)[0-9]* @@/\199 @@/' "$work"/repo/patches/0001*
+ok "a corrupt patch is refused, also with new files" refuses "$work/new" 'corrupt patch' fresh "$work/clone"
+cp "$work"/first/patches/0001* "$work/repo/patches"
 
 rm -rf "$work/tree" && "$here/import" "$work/repo" "$work/tree" "$work/clone" >/dev/null
 echo dirt >>"$work/tree/Makefile"
@@ -279,7 +282,7 @@ ok "a new file where the repository has its own is refused" refuses "$work/repo"
 	"that path is the repository's own" "$here/export" "$work/tree" "$work/repo"
 git -C "$work/tree" reset -q --hard HEAD~
 
-# A package that the series does not fit, and the served one that takes its place.
+# A package that the series does not fit, and the served package in its place.
 mkdir "$work/tools"
 cp -r "$here" "$work/tools/series"
 cat >"$work/tools/series/served" <<EOF
@@ -306,22 +309,55 @@ rm -rf "$work/instead"
 installed >/dev/null
 ok "an error where Debian serves none that it fits" grep -q 'fits no kernel source that Debian serves: set KSRC=' "$work/log"
 
-# The real series.
+# Selection of the steps to build, with stand-ins for the compiler and the machine.
+mkdir -p "$work/tools/testing/vm"
+for stub in build-kernel run; do
+	printf '#!/bin/sh\n' >"$work/tools/testing/vm/$stub"
+	chmod +x "$work/tools/testing/vm/$stub"
+done
+git -C "$work/repo" add -A
+git -C "$work/repo" commit -q -m series
+built() { # TREE [SINCE]: titles of the steps that are built
+	"$work/tools/series/steps" "$work/repo" "$1" "$work/steps" "${@:2}" | sed -n 's/^ok [0-9]* - \(.*\) # [0-9]* s$/\1/p'
+}
+ok "each step that changes a kernel is built" test "$(built "$work/tree" | paste -sd:)" = \
+	"iommu: Add the first thing, naïvely:iommu: Third:iommu: Fourth"
+ok "none is built twice" test -z "$(built "$work/tree" HEAD)"
+cp -r "$work/tree" "$work/rebased"
+(
+	cd "$work/rebased" || exit
+	steps=$(git rev-parse HEAD)
+	git checkout -q --detach base
+	git cherry-pick "base..$steps~3" >/dev/null
+	echo 'int more;' >>drivers/iommu/new/first.c
+	git commit -qa --amend --no-edit
+	git cherry-pick "$steps~3..$steps" >/dev/null
+)
+ok "a step is built again when it has changed, not when one before it has" test "$(built "$work/rebased" HEAD)" = \
+	"iommu: Add the first thing, naïvely"
+ok "no step is begun when the time is over" test -z "$(STEPS_MINUTES=0 built "$work/rebased")"
+
+# The real series, on the files that it touches: on all files of a kernel git takes minutes.
 if [ -n "${REAL_TREE:-}" ]; then
-	mkdir "$work/real"
+	mkdir "$work"/real "$work"/real-base
 	git -C "$repo_top" ls-files -z | (cd "$repo_top" && xargs -0 tar -c) | tar -C "$work/real" -x
+	git -C "$work/real" init -q
+	git -C "$work/real" add -f .
 	cp -r "$work/real" "$work/real-before"
-	ok "the real series: export" "$here/export" "$REAL_TREE" "$work/real"
+	{ echo Makefile; git -C "$REAL_TREE" diff --name-only --no-renames --diff-filter=a base HEAD; } |
+		xargs git -C "$REAL_TREE" archive base -- | tar -C "$work/real-base" -x
+	real=$work/real-tree
+	ok "the real series: import" "$here/import" "$work/real" "$real" "$work/real-base"
+	git -C "$REAL_TREE" diff --raw --no-renames --no-abbrev base HEAD >"$work/real-raw"
+	ok "the real series: import changes the same as in the whole kernel" \
+		cmp "$work/real-raw" <(git -C "$real" diff --raw --no-renames --no-abbrev base HEAD)
+	ok "the real series: export" "$here/export" "$real" "$work/real"
 	ok "the real series: import, then export: identity" same_files "$work/real" "$work/real-before"
-	ok "the real series: mail" "$here/mail" "$repo_top" "$REAL_TREE" "$work/real-mails"
-	rm "$work"/real-mails/0000-*.patch
-	# With the series' files only: git am looks at each file in the work tree for each patch.
-	real_am=$work/real-am
-	git clone -q --shared --no-checkout "$REAL_TREE" "$real_am"
-	git -C "$REAL_TREE" diff --name-only --no-renames base HEAD | sed 's|^|/|' |
-		git -C "$real_am" sparse-checkout set --no-cone --stdin
-	git -C "$real_am" checkout -q --detach base
-	ok "the real series: git am takes it on the plain kernel" git -C "$real_am" am -q "$work"/real-mails/*.patch
-	ok "the real series: git am gives the same tree" test "$(tree_of "$real_am")" = "$(tree_of "$REAL_TREE")"
+	ok "the real series: mail" "$here/mail" "$work/real" "$real" "$work/real-mails"
+	rm -f "$work"/real-mails/0000-*.patch
+	git clone -q "$real" "$work/real-am"
+	git -C "$work/real-am" reset -q --hard base
+	ok "the real series: git am takes it on the plain kernel" git -C "$work/real-am" am -q "$work"/real-mails/*.patch
+	ok "the real series: git am gives the same tree" test "$(tree_of "$work/real-am")" = "$(tree_of "$real")"
 fi
 echo "1..$number"

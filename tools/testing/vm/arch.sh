@@ -11,8 +11,8 @@ host_arch() {
 	esac
 }
 
-# For make: ARCH, by default arm64, and CROSS_COMPILE, which is empty for a native build. The environment's
-# CROSS_COMPILE is arm64's.
+# Set ARCH and CROSS_COMPILE for make. The default ARCH is arm64. CROSS_COMPILE is empty for a native build; a value
+# from the environment applies to arm64 only.
 set_arch() {
 	export ARCH=${ARCH:-arm64}
 	case $ARCH in
@@ -31,11 +31,11 @@ kernel_make() { # TREE OUT ARGUMENT ...
 	make -C "$tree" O="$out" CC="ccache ${CROSS_COMPILE}gcc" "$@"
 }
 
-# Equal input gives equal output, and equal compiler commands wherever the checkout is: the compiler cache then serves
-# every folder with the same config.
+# Make the build reproducible, and its compiler commands independent of the checkout's path. The compiler cache then
+# serves all folders with the same config.
 set_build() { # TREE TIMESTAMP
 	export KBUILD_BUILD_TIMESTAMP=$2 KBUILD_BUILD_USER=user KBUILD_BUILD_HOST=host
 	export CCACHE_BASEDIR="${1%/*}" CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
-	# A miss does not run the preprocessor, which is a quarter of the time.
+	# On a cache miss this skips the preprocessor, a quarter of the time.
 	export CCACHE_DEPEND=1
 }

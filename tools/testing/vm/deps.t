@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 . "$here/ok.sh"
 why_not_ok() { echo "status $status, output: $output; calls: $(cat "$work/calls")"; }
 
-# A machine: Debian NAME with QEMU version, user id, installed or missing packages, free disk in KB.
+# A machine: Debian NAME with a QEMU version, user id, installed or missing packages, and free disk in KB.
 machine() {
 	rm -rf "${work:?}/bin"
 	mkdir "$work/bin"
@@ -32,7 +32,7 @@ fake() { # NAME BODY
 	chmod +x "$work/bin/$1"
 }
 
-# A made-up apt-get: with WORD in its arguments it installs version 10 of EMULATOR.
+# A made-up apt-get: if its arguments contain WORD, it installs version 10 of EMULATOR.
 apt_brings() { # EMULATOR WORD
 	fake "$1.new" 'echo "QEMU emulator version 10.0.2 (Debian)"'
 	fake apt-get 'echo "apt-get $*" >>"$CALLS"
@@ -42,7 +42,7 @@ indextargets*) echo "|http://mirror.test/debian/|bookworm|main" ;;
 esac'
 }
 
-# PATH has only the commands that the scripts need, and the made-up ones.
+# PATH holds only the made-up commands and those that the scripts need.
 tools() {
 	local tool
 	for tool in bash env dirname tail sed mktemp rm du cut cat sort mkdir cmp mv touch cp chmod grep awk find; do
@@ -139,7 +139,7 @@ run
 ok "Debian 12 takes QEMU from backports: success" works
 ok "Debian 12 takes QEMU from backports" called 't bookworm-backports.*install qemu-system-arm$'
 
-# A machine without any package, and the packages that deps asks for there.
+# A machine without any packages, and the packages that deps requests there.
 bare() {
 	machine
 	fake dpkg-query ':'
@@ -196,7 +196,7 @@ ok "...and there without an emulator of arm64" asks_not qemu-user
 run no-such-set
 ok "a set that is not there: says so" fails_with 'there is no set no-such-set'
 
-# apt-sources on a Debian 12 whose release and security updates have a mirror each.
+# apt-sources on a Debian 12 with separate mirrors for release and security updates.
 sources() {
 	tools
 	status=0
@@ -222,7 +222,7 @@ fake apt-get ':'
 sources amd64 trixie
 ok "a machine without package lists: says so" grep -q '^apt-sources: .*has no package source.*apt-get update' <<<"$output"
 
-# apt-private on mirrors one of which lacks backports, and on one that does not answer.
+# apt-private with a mirror that lacks backports, and with one that does not answer.
 private() { # SUITE ...
 	tools
 	status=0
@@ -266,7 +266,7 @@ private bookworm-updates
 ok "a mirror that does not answer: says so" grep -q "^apt-private: can't read the package lists: check the network" <<<"$output"
 ok "...and fails" test "$status" = 1
 
-# The compiler by arch.sh on the same made-up machines.
+# The compiler that arch.sh chooses on the same made-up machines.
 prefix() { # VARIABLE=VALUE ...
 	env -u ARCH -u CROSS_COMPILE "$@" PATH="$work/bin:$PATH" bash -c '. "$0/arch.sh" && set_arch && echo "$ARCH/$CROSS_COMPILE"' "$here"
 }

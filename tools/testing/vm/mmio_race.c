@@ -2,18 +2,18 @@
 /*
  * mmio_race DISK OTHER SECONDS
  *
- * Count the accesses to a device's registers that QEMU loses while another processor turns a device's memory on and
- * off. DISK and OTHER are PCI addresses. DISK has an MSI-X table at 0x2000 of BAR 0 (QEMU's nvme), and no driver. No
- * driver of the guest's kernel takes part.
+ * Count the register accesses that QEMU loses while another CPU enables and disables a device's memory. DISK and OTHER
+ * are PCI addresses. DISK has an MSI-X table at 0x2000 of BAR 0 (QEMU's nvme) and no driver. No driver of the guest's
+ * kernel takes part.
  *
  *   aarch64-linux-gnu-gcc -static -O2 -o mmio_race tools/testing/vm/mmio_race.c
  *   tools/testing/vm/run --add mmio_race -- sh -c 'cd /sys/bus/pci/devices
  *     echo 0000:00:03.0 >0000:00:03.0/driver/unbind; mmio_race 0000:00:03.0 0000:00:01.0 15'
  *
  * With QEMU 10.0.2 of Debian (1:10.0.2+ds-2+deb13u1~bpo12+1) and Debian's own kernel 6.12.118, 70 of 6 million
- * accesses went astray in 20 s. The emulator's trace has them at the same offset of another region: "nvme" instead of
- * "msix-table". The patch system-physmem-fix-use-after-free-with-dispatch of that package is the cause, and 10.0.13
- * has it too: it drops the map that belongs to a processor's TLB. With QEMU 11.1.3 none of 2.5 million went astray.
+ * accesses went astray in 20 s. The emulator's trace shows them at the same offset of another region: "nvme" instead
+ * of "msix-table". The cause is the patch system-physmem-fix-use-after-free-with-dispatch of that package: it drops the
+ * map that a CPU's TLB refers to. 10.0.13 has the patch, too. With QEMU 11.1.3 none of 2.5 million went astray.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* An entry of the MSI-X table that no driver uses, in 32-bit words */
+/* An unused entry of the MSI-X table, in 32-bit words */
 #define ENTRY (0x2000 / 4 + 5 * 4)
 
 static void run_on(int cpu)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# TAP for the .t files in tools/, for other checks, and for scripts in a VM. They have a folder $work. The plan is
+# TAP for the .t files in tools/, for other checks, and for scripts in a VM. The caller has a folder $work. The plan is
 # 1..$number.
 number=0
 
@@ -17,9 +17,9 @@ ok() { # TITLE COMMAND ...
 	fi
 }
 
-# A script with more to show replaces this function.
+# A script with more output replaces this function.
 why_not_ok() { cat "$work/said"; }
-# For a script whose TAP few people read.
+# For scripts whose TAP is rarely read.
 why_on_stderr_too() {
 	printf '%s: %s\n' "${0##*/}" "$title" >&2
 	head -n 20 "$work/said" >&2

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # vm.t KERNEL
 #
-# TAP: the harness notices failures in the test VM with the kernel of the build folder KERNEL, and in made-up results.
+# TAP: the harness detects failures, in the test VM with the kernel of the build folder KERNEL, and in made-up results.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 kernel=$1
@@ -13,7 +13,8 @@ trap 'rm -rf "$work"' EXIT
 # shellcheck source=tools/testing/vm/arch.sh
 . "$here/arch.sh"
 compiler=$(set_arch && echo "${CROSS_COMPILE}gcc")
-why_not_ok() { cat "$work/said" "$work/errors"; }
+# A failure under load may not happen twice.
+why_not_ok() { cat "$work/errors" >>"$work/said"; why_on_stderr_too; }
 
 # Run a program in the VM. The results are $status, $work/output and $work/errors.
 vm() {
@@ -34,14 +35,14 @@ ok "a hang fails" status_is 99
 ok "...says so" says 'the VM hung: it was still there after 20 s: FAILED'
 ok "...and shows the console" says 'Run /init as init process'
 ok "...names the emulator's trace" says "trace of interrupt messages: $work/vm/trace"
-# The trace has the writes to an MSI-X table, the commands to the ITS, and the messages.
+# The trace has writes to an MSI-X table, commands to the ITS, and messages.
 traced() { grep -q "$1" "$work/vm/trace"; }
 ok "...which has the writes to MSI-X tables" traced "memory_region_ops_write.*'msix-table'"
 ok "...and no other registers" test "$(grep memory_region "$work/vm/trace" | grep -vc msix-table)" = 0
 ok "...the commands to the ITS" traced gicv3_its_cmd_mapti
 ok "...the disk's interrupts" traced pci_nvme_irq_msix
 ok "...and the messages that arrive" traced gicv3_its_translation_write
-# Another device's probe would endanger the disk's registers in this emulator: see pcie_ports= in run.
+# In this emulator the probe of another device would endanger the disk's registers: see pcie_ports= in run.
 maps_after_disk() { sed '1,/pci_update_mappings_add nvme/d' "$work/vm/trace" | grep -E 'pci_update_mappings|pci_cfg_write .* @0x4 '; }
 only_disk() { ! maps_after_disk | grep -v ' nvme '; }
 ok "...and the disk's place in the memory map" traced 'pci_update_mappings_add nvme'
@@ -80,7 +81,8 @@ vm --kernel "$work/no-acpi" --machine acpi -- true
 ok "a kernel without ACPI there: says so" says "the kernel in $work/no-acpi has no ACPI"
 vm -- bind_vfio 0000:00:01.0 0000:00:02.0
 ok "the edu devices bind to vfio-pci" status_is 0
-# The kernel prints its command line, which looks like an event before /init. The machine goes on, as after a real one.
+# The kernel prints its command line, which looks like an event before /init. The machine continues, as after a real
+# one.
 vm --append 'said="event 0x10 received:"' -- true
 ok "an SMMU event before /init fails" status_is 99
 ok "...says so" says 'the SMMU had an event before /init, console line'

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * wfit_sleep: time udelay() in a task and in a timer's interrupt on an idle processor
+ * wfit_sleep: time udelay() on an idle CPU, in a task and in a timer interrupt
  *
  * A module for a KVM guest inside the test VM. The kernel's udelay() begins with WFIT. QEMU 10.0.2 reports a trapped
- * WFIT as a WFI, so that KVM waits for an interrupt. In a task the next tick ends that: udelay(20) took 6 to 9 ms on
- * average. In a timer's interrupt no timer is armed: the guest never woke up (2 of 2 runs). With
- * kvm-arm.wfi_trap_policy=notrap on the host's command line both end (1 of 1).
+ * WFIT as a WFI, so KVM waits for an interrupt. In a task the next tick ends the wait: udelay(20) took 6 to 9 ms on
+ * average. In a timer interrupt no timer is armed, and the guest never woke up (2 of 2 runs). With
+ * kvm-arm.wfi_trap_policy=notrap on the host's command line both return (1 of 1).
  *
  *   echo 'obj-m := wfit_sleep.o' >Makefile
  *   make -C TREE O=KERNEL M=$PWD ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- KBUILD_MODPOST_WARN=1 modules
