@@ -47,7 +47,8 @@ help:
 ##
 ## make tree         the kernel as a git tree in build/tree, one commit per patch on the tag base
 ## make export       write the commits of that tree back as patches/ and new files
-## make series       the series as mails for git am, in build/series
+## make series       the series as mails for git am, in build/series; PART=NAME: one part of it, in
+##                   build/series-NAME (the parts are in patches/series)
 ## make series-build build and boot each step of the series; FROM=REV: only the new steps since that
 ##                   revision of this repository (by default HEAD^, FROM= for all)
 ##
@@ -94,7 +95,7 @@ export:
 # A developer's own tree is used unchanged.
 TREE_READY := $(if $(filter $(O)/tree,$(TREE)),tree,deps)
 series: $(TREE_READY)
-	@tools/series/mail . $(TREE) $(O)/series
+	@tools/series/mail . $(TREE) $(O)/series$(addprefix -,$(PART)) $(PART)
 
 # The previous commit of this repository: its steps were built then.
 FROM ?= $(shell git rev-parse -q --verify HEAD^ 2>/dev/null)

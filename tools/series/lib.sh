@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # Functions of import, export, mail and others. The repository holds new kernel files whole, and edits as patches. A
-# kernel git tree has both as one commit per entry of patches/series, on top of the tag "base".
+# kernel git tree has both as one commit per entry of patches/series, on top of the tag "base". The last commit that
+# changes a new file takes it from the repository, by the trailer New-file. Earlier states of that file are in patches.
 
 # Errors in command substitutions are errors, too.
 set -euo pipefail
@@ -12,6 +13,7 @@ export LC_ALL
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null GIT_CONFIG_NOSYSTEM=1
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 export GIT_COMMITTER_NAME=series GIT_COMMITTER_EMAIL=series@localhost
+export GIT_AUTHOR_NAME=series GIT_AUTHOR_EMAIL=series@localhost
 
 # The Debian releases whose kernel sources the series must fit.
 # shellcheck disable=SC2034 # the sourcing scripts use it
@@ -75,6 +77,17 @@ needed() { # RELEASE GUARD
 	fi
 }
 
+# In patches/series a comment begins a part of the series. In a commit message the part is a trailer.
+PART_TRAILER=Series-part
+
+# The parts of the series in their order, as lines "PART PATCH", with "-" before the first part.
+series_parts() { # REPO
+	[ ! -e "$1/patches/series" ] || awk '
+		BEGIN { part = "-" }
+		/^# part / { part = $3 }
+		!/^#/ && NF { print part, $1 }' "$1/patches/series"
+}
+
 # Print the patches of REPO that RELEASE does not need, as lines "PATCH GUARD".
 not_needed() { # REPO RELEASE
 	local patch guard
@@ -83,7 +96,7 @@ not_needed() { # REPO RELEASE
 	done
 }
 
-# The paths named by a patch's New-file trailers.
+# The paths named by a patch's New-file trailers: the patch is the last one that changes these files.
 new_files() { # PATCH
 	sed -e '/^diff --git /,$d' -e '/^---$/,$d' "$1" | sed -n 's/^New-file: //p'
 }
@@ -99,13 +112,13 @@ check_release() { # RELEASE NAME
 }
 
 # Print a hash of an entry of the series, which changes exactly when its commit would.
-entry_hash() { # REPO PATCH GUARD
+entry_hash() { # REPO PATCH GUARD PART
 	local added=() f
 	for f in $(new_files "$1/patches/$2"); do
 		added+=("$1/$(to_repo "$f")")
 	done
 	{
-		echo "$3"
+		echo "$3 $4"
 		[ ${#added[@]} -eq 0 ] || stat -c '%A %s' "${added[@]}"
 		cat "$1/patches/$2" ${added[@]+"${added[@]}"}
 	} | sha256sum | cut -d' ' -f1
@@ -118,9 +131,9 @@ edited_files() { # DIFF
 
 # Print one patch and its new files as a commit for git fast-import, on top of PARENT. WORKDIR/files has the files that
 # earlier patches changed, in their current state. All other files are as in the commit START.
-print_commit() { # REPO GITDIR START PATCH GUARD WORKDIR PARENT
-	local repo=$1 start=$3 patch=$4 guard=$5 work=$6 parent=$7 files=$6/files f here mode id
-	local -x GIT_DIR=$2 GIT_WORK_TREE=$6/files
+print_commit() { # REPO GITDIR START PATCH GUARD PART WORKDIR PARENT
+	local repo=$1 start=$3 patch=$4 guard=$5 part=$6 work=$7 parent=$8 files=$7/files f here mode id
+	local -x GIT_DIR=$2 GIT_WORK_TREE=$7/files
 	local -A info=() seen=()
 	local edited=() added=() changed=() unread=() kept=()
 
@@ -161,7 +174,7 @@ print_commit() { # REPO GITDIR START PATCH GUARD WORKDIR PARENT
 	for f in ${added[@]+"${added[@]}"}; do
 		here=$repo/$(to_repo "$f")
 		[ -f "$here" ] || die "patches/$patch names the new file $f, but $here is not there"
-		[ ! -e "$files/$f" ] ||
+		! git cat-file -e "base:$f" 2>/dev/null ||
 			unfit "$f is already in the kernel source: KSRC must be an unmodified 6.12.y release"
 		[[ $f != */* ]] || mkdir -p "$files/${f%/*}"
 		cp "$here" "$files/$f"
@@ -173,6 +186,8 @@ print_commit() { # REPO GITDIR START PATCH GUARD WORKDIR PARENT
 	} | git stripspace >"$work/message"
 	[ -z "$guard" ] ||
 		git interpret-trailers --no-divider --in-place --trailer "$GUARD_TRAILER: $guard" "$work/message"
+	[ "$part" = - ] ||
+		git interpret-trailers --no-divider --in-place --trailer "$PART_TRAILER: $part" "$work/message"
 
 	cat <<-END
 		author ${info[Author]} <${info[Email]}> ${info[Date]}
@@ -211,8 +226,9 @@ check_guard() { # REPO GITDIR PARENT PATCH GUARD WORKDIR
 # all further commits in one run, without a work tree.
 build_commits() { # REPO GITDIR OLD
 	local repo=$1 gitdir=$2 old=$3 ref=refs/series/import
-	local start parent patch guard hash known work release status=0 i entry
+	local start parent patch guard part hash known work release status=0 i entry
 	local hashes=() commits=() skipped=()
+	local -A parts=()
 	work=$(mktemp -d)
 	mkdir "$work/files"
 	: >"$work/marks"
@@ -220,6 +236,9 @@ build_commits() { # REPO GITDIR OLD
 	start=$(git --git-dir="$gitdir" rev-parse "base^{commit}")
 	release=$(git --git-dir="$gitdir" show "$start:Makefile" | makefile_release)
 	commits=("$start")
+	while read -r part patch; do
+		parts[$patch]=$part
+	done < <(series_parts "$repo")
 	while read -r patch guard; do
 		[ -f "$repo/patches/$patch" ] || die "patches/series names $patch, but there is no such file in patches/"
 		i=${#hashes[@]}
@@ -227,7 +246,8 @@ build_commits() { # REPO GITDIR OLD
 			skipped+=("$i $patch $guard")
 			continue
 		fi
-		hash=$(entry_hash "$repo" "$patch" "$guard")
+		part=${parts[$patch]}
+		hash=$(entry_hash "$repo" "$patch" "$guard" "$part")
 		known=
 		[ -e "$work/stream" ] || known=$(sed -n "s/^$hash ${commits[i]} //p" "$old")
 		if [ -n "$known" ]; then
@@ -238,7 +258,7 @@ build_commits() { # REPO GITDIR OLD
 			# A shell of its own, as the caller may have turned errexit off.
 			# shellcheck disable=SC2016 # that shell expands it
 			bash -c '. "$1"; shift; print_commit "$@"' "$0" "${BASH_SOURCE[0]}" "$repo" "$gitdir" "$start" \
-				"$patch" "$guard" "$work" "$parent" >"$work/commit" || status=$?
+				"$patch" "$guard" "$part" "$work" "$parent" >"$work/commit" || status=$?
 			[ "$status" -eq 0 ] || break
 			{
 				echo "commit $ref"

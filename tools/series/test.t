@@ -171,7 +171,7 @@ ok "...and leaves it out" test "$(git -C "$work/tree-next" rev-list --count base
 "$here/mail" "$work/repo" "$work/tree-next" "$work/mails" >/dev/null
 ok "the cover letter names it" grep -q '^  iommu-Third (<=6.12.7)$' "$work/mails/0000-cover-letter.patch"
 rm "$work/repo/patches/cover-letter"
-"$here/export" "$work/tree-next" "$work/repo" >/dev/null
+env -u GIT_AUTHOR_NAME -u GIT_AUTHOR_EMAIL "$here/export" "$work/tree-next" "$work/repo" >/dev/null
 ok "export from that release changes nothing" same_files "$work/repo" "$work/guarded"
 git -C "$work/tree-next" reset -q --hard HEAD~
 "$here/export" "$work/tree-next" "$work/repo" >/dev/null
@@ -186,7 +186,7 @@ git -C "$work/tree-next" commit -q --amend -m 'tools: Another title'
 git -C "$work/tree-next" cherry-pick "$fourth" >/dev/null
 "$here/export" "$work/tree-next" "$work/repo" >"$work/log"
 ok "export keeps it in its place when the one before it has another title" \
-	test "$(grep -n 'Third' "$work/repo/patches/series")" = '6:0003-iommu-Third.patch <=6.12.7'
+	test "$(grep -n 'Third' "$work/repo/patches/series")" = '7:0003-iommu-Third.patch <=6.12.7'
 ok "export names a patch that is gone" grep -q '  removed patches/0002-tools-RFC' "$work/log"
 rm -rf "$work/repo"
 cp -r "$work/guarded" "$work/repo"
@@ -200,8 +200,8 @@ git -C "$work/tree" commit -q --amend -m $'iommu: Third\n\nOnly an edit.'
 echo 'int second;' >"$work/tree/drivers/iommu/new/second.c"
 git -C "$work/tree" add -A
 git -C "$work/tree" commit -q -m $'iommu: Fourth\n\nIt adds a file.\n\nKernel-release: <=6.12.7'
-ok "export refuses a guard on new files" refuses "$work/repo" 'has a guard and adds files' \
-	"$here/export" "$work/tree" "$work/repo"
+ok "export refuses a guard on new files" refuses "$work/repo" \
+	'has a guard and changes the new file drivers/iommu/new/second.c' "$here/export" "$work/tree" "$work/repo"
 rm -rf "$work/repo"
 cp -r "$work/guarded" "$work/repo"
 fresh() { rm -rf "$work/new"; "$here/import" "$work/repo" "$work/new" "$1"; }
@@ -265,11 +265,98 @@ echo dirt >>"$work/tree/Makefile"
 ok "import into a tree with changes is refused" refuses "$work/tree" 'not committed' import "$work/repo" "$work/tree" "$work/clone"
 ok "export of a tree with changes is refused" refuses "$work/repo" 'not committed' "$here/export" "$work/tree" "$work/repo"
 git -C "$work/tree" checkout -q .
+# A new file that grows over two commits.
 echo 'int second;' >>"$work/tree/drivers/iommu/new/first.c"
 commit 'iommu: Change a new file'
-ok "a change of the series' own file is refused" refuses "$work/repo" \
-	'squash that change into "iommu: Add the first thing, naïvely"' "$here/export" "$work/tree" "$work/repo"
+ok "export of a commit that changes a new file" "$here/export" "$work/tree" "$work/repo"
+ok "its last commit names the file" grep -q '^New-file: drivers/iommu/new/first.c' "$work/repo"/patches/0005-*
+ok "the first patch has its first state" grep -q '^+int first;' "$work/repo"/patches/0001-*
+ok "the repository has its last state" grep -q second "$work/repo/drivers/iommu/new/first.c"
+cp -r "$work/repo" "$work/grown"
+ok "import of a file that grows" fresh "$work/clone"
+ok "...gives the developer's trees" diff <(git -C "$work/new" log --format=%T) <(git -C "$work/tree" log --format=%T)
+"$here/export" "$work/new" "$work/repo" >/dev/null
+ok "import, then export: identity, with a file that grows" same_files "$work/repo" "$work/grown"
+first=$(git -C "$work/new" rev-parse HEAD~)
+echo 'int third;' >>"$work/repo/drivers/iommu/new/first.c"
+ok "import again after that file changed" import "$work/repo" "$work/new" "$work/clone"
+ok "...changes its last commit only" test "$first" = "$(git -C "$work/new" rev-parse HEAD~)"
+sed -i 's/^New-file: .*Kconfig.user-domain/&\nNew-file: drivers\/iommu\/new\/first.c/' "$work"/repo/patches/0001*
+sed -i '/^New-file: .*first.c/d' "$work"/repo/patches/0005*
+cat >>"$work/repo"/patches/0005* <<'EOF'
+diff --git a/drivers/iommu/new/first.c b/drivers/iommu/new/first.c
+--- a/drivers/iommu/new/first.c
++++ b/drivers/iommu/new/first.c
+@@ -1 +1,2 @@
+ int first;
++int second;
+EOF
+ok "a patch that changes a file behind its last state is refused" refuses "$work/other-tree" \
+	'changes drivers/iommu/new/first.c, which an earlier patch has in its last state' \
+	import "$work/repo" "$work/other-tree" "$work/clone"
+rm -rf "$work/repo" "$work/new"
+cp -r "$work/first" "$work/repo"
 git -C "$work/tree" reset -q --hard HEAD~
+
+# Parts.
+git -C "$work/tree" checkout -q -b parts
+in_part() { # COMMIT [PART]: on top of the tree
+	git -C "$work/tree" cherry-pick "$1" >/dev/null
+	git -C "$work/tree" commit -q --amend --no-edit ${2:+--trailer "Series-part: $2"}
+}
+mapfile -t four < <(git -C "$work/tree" rev-list --reverse base..)
+git -C "$work/tree" reset -q --hard base
+in_part "${four[0]}" one
+in_part "${four[1]}"
+in_part "${four[2]}" two
+in_part "${four[3]}" local
+ok "export of parts" "$here/export" "$work/tree" "$work/repo"
+ok "the parts are in the series" diff <(sed -n '5,$s/^\(# part .*\|[0-9]*\)-*.*/\1/p' "$work/repo/patches/series") \
+	<(printf '%s\n' '' '# part one' 0001 0002 '' '# part two' 0003 '' '# part local' 0004)
+ok "...and not in the patches" nowhere '^Series-part:' "$work"/repo/patches/*.patch
+cp -r "$work/repo" "$work/parts"
+fresh "$work/clone" >/dev/null
+ok "import writes the part of each commit" diff <(printf '%s\n' local two one one) \
+	<(git -C "$work/new" log --format='%(trailers:key=Series-part,valueonly,separator=)' base..)
+"$here/export" "$work/new" "$work/repo" >/dev/null
+ok "import, then export: identity, with parts" same_files "$work/repo" "$work/parts"
+cover_letter "$work/repo"
+printf '# SPDX-License-Identifier: GPL-2.0\nThe second part\n\nOne patch.\n' >"$work/repo/patches/cover-letter.two"
+ok "mail without the local part" "$here/mail" "$work/repo" "$work/new" "$work/mails"
+ok "...has the patches of all others" test "$(find "$work/mails" -name '*.patch' | wc -l)" -eq 4
+ok "...and the parts in the cover letter" grep -qx '  two: The second part' "$cover"
+ok "mail of one part" "$here/mail" "$work/repo" "$work/new" "$work/mails" two
+ok "...has its patches" test "$(basename "$work"/mails/0001-*)" = 0001-iommu-Third.patch
+ok "...its title" grep '^Subject: .* 0/1. The second part' "$cover"
+ok "...and the parts that it stands on" grep -q 'with the parts one\.$' "$cover"
+"$here/mail" "$work/repo" "$work/new" "$work/mails" >/dev/null
+printf '# SPDX-License-Identifier: GPL-2.0\nLocal\n\nA test.\n' >"$work/repo/patches/cover-letter.local"
+"$here/mail" "$work/repo" "$work/new" "$work/mails-local" local >/dev/null
+git -C "$work/am" tag base origin/m
+git -C "$work/am" reset -q --hard base
+git -C "$work/am" am -q "$work"/mails/000[1-9]*.patch "$work"/mails-local/000[1-9]*.patch
+"$here/export" "$work/am" "$work/repo" >/dev/null
+rm "$work"/repo/patches/cover-letter*
+ok "export after git am: identity, with parts" same_files "$work/repo" "$work/parts"
+ok "mails do not name a part" nowhere '^Series-part:' "$work"/mails/*.patch
+cover_letter "$work/repo"
+ok "a part that is not there is refused" refuses "$work/mails" 'there is no part three: one two local' \
+	"$here/mail" "$work/repo" "$work/new" "$work/mails" three
+rm -rf "$work/repo" "$work/new"
+cp -r "$work/first" "$work/repo"
+git -C "$work/tree" reset -q --hard base
+in_part "${four[0]}" one
+in_part "${four[1]}" two
+in_part "${four[2]}" one
+ok "a part in two pieces is refused" refuses "$work/repo" '"iommu: Third" belongs to the part one, which has ended' \
+	"$here/export" "$work/tree" "$work/repo"
+git -C "$work/tree" checkout -q -b middle "${four[3]}"
+git -C "$work/tree" commit -q --allow-empty --amend -m $'iommu: Fourth\n\nSeries-part: two\n\nMore text.'
+ok "export refuses a part in the middle of a message" refuses "$work/repo" 'belongs to the last paragraph' \
+	"$here/export" "$work/tree" "$work/repo"
+git -C "$work/tree" checkout -q -f parts
+git -C "$work/tree" reset -q --hard "${four[3]}"
+
 echo x >>"$work/tree/Kconfig"
 commit 'iommu: Third'
 ok "two commits with one title are refused" refuses "$work/repo" 'two commits have the title' \
@@ -354,10 +441,15 @@ if [ -n "${REAL_TREE:-}" ]; then
 	ok "the real series: export" "$here/export" "$real" "$work/real"
 	ok "the real series: import, then export: identity" same_files "$work/real" "$work/real-before"
 	ok "the real series: mail" "$here/mail" "$work/real" "$real" "$work/real-mails"
-	rm -f "$work"/real-mails/0000-*.patch
+	ok "the real series: mail of the local part" "$here/mail" "$work/real" "$real" "$work/real-local" local
+	rm -f "$work"/real-{mails,local}/0000-*.patch
 	git clone -q "$real" "$work/real-am"
 	git -C "$work/real-am" reset -q --hard base
-	ok "the real series: git am takes it on the plain kernel" git -C "$work/real-am" am -q "$work"/real-mails/*.patch
+	ok "the real series: git am takes it on the plain kernel" git -C "$work/real-am" am -q \
+		"$work"/real-mails/*.patch "$work"/real-local/*.patch
 	ok "the real series: git am gives the same tree" test "$(tree_of "$work/real-am")" = "$(tree_of "$real")"
+	while read -r part; do
+		[ "$part" = - ] || ok "the real series: the part $part has a cover letter" test -s "$work/real/patches/cover-letter.$part"
+	done < <(sed -n 's/^# part //p' "$work/real/patches/series")
 fi
 echo "1..$number"

@@ -16,27 +16,26 @@
 
 /* The only read of the user's data. @small has SMALL_DATA_LEN bytes. */
 static int iommufd_user_domain_copy(struct iommu_user_domain_params *params,
-				    const struct iommu_hwpt_alloc *cmd,
+				    const struct iommu_user_data *user_data,
 				    void *small)
 {
 	void *data = small;
 
-	if (!cmd->data_len)
-		return 0;
-	if (cmd->data_len > PAGE_SIZE)
+	if (user_data->len > PAGE_SIZE)
 		return -E2BIG;
 
-	if (cmd->data_len > SMALL_DATA_LEN) {
-		data = kmalloc(cmd->data_len, GFP_KERNEL_ACCOUNT);
+	if (user_data->len > SMALL_DATA_LEN) {
+		data = kmalloc(user_data->len, GFP_KERNEL_ACCOUNT);
 		if (!data)
 			return -ENOMEM;
 	}
-	if (copy_from_user(data, u64_to_user_ptr(cmd->data_uptr),
-			   cmd->data_len)) {
+	if (copy_from_user(data, user_data->uptr, user_data->len)) {
 		if (data != small)
 			kfree(data);
 		return -EFAULT;
 	}
+	params->data_type = user_data->type;
+	params->data_len = user_data->len;
 	params->data = data;
 	return 0;
 }
@@ -44,10 +43,10 @@ static int iommufd_user_domain_copy(struct iommu_user_domain_params *params,
 /**
  * iommufd_user_domain_alloc() - Have the driver allocate a domain
  * @idev: Device to allocate the domain for
- * @cmd: Request of user space: flags, data type and data. All zero for a domain
- *       that iommufd allocates by itself.
+ * @flags: Flags of user space, 0 for a domain that iommufd allocates by itself
  * @parent: Nest parent of a nested domain, or NULL
  * @viommu: vIOMMU of a nested domain, or NULL
+ * @user_data: Type and data of user space, or NULL
  *
  * Return:
  * * the domain: nested if there is a @parent, else a paging domain
@@ -59,16 +58,14 @@ static int iommufd_user_domain_copy(struct iommu_user_domain_params *params,
  * * any error of the op
  */
 struct iommu_domain *
-iommufd_user_domain_alloc(struct iommufd_device *idev,
-			  const struct iommu_hwpt_alloc *cmd,
+iommufd_user_domain_alloc(struct iommufd_device *idev, u32 flags,
 			  struct iommu_domain *parent,
-			  struct iommu_viommu *viommu)
+			  struct iommu_viommu *viommu,
+			  const struct iommu_user_data *user_data)
 {
 	const struct iommu_ops *ops = dev_iommu_ops(idev->dev);
 	struct iommu_user_domain_params params = {
-		.flags = cmd->flags,
-		.data_type = cmd->data_type,
-		.data_len = cmd->data_len,
+		.flags = flags,
 		.parent = parent,
 		.viommu = viommu,
 	};
@@ -80,9 +77,11 @@ iommufd_user_domain_alloc(struct iommufd_device *idev,
 	if (!ops->alloc_user_domain)
 		return ERR_PTR(-EOPNOTSUPP);
 
-	rc = iommufd_user_domain_copy(&params, cmd, small);
-	if (rc)
-		return ERR_PTR(rc);
+	if (user_data) {
+		rc = iommufd_user_domain_copy(&params, user_data, small);
+		if (rc)
+			return ERR_PTR(rc);
+	}
 	domain = ops->alloc_user_domain(idev->dev, &params);
 	if (params.data != small)
 		kfree(params.data);

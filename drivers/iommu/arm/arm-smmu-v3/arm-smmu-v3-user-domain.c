@@ -1,134 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SMMUv3 side of iommu_ops::alloc_user_domain: domains described by parameters
+ * SMMUv3 side of iommu_ops::alloc_user_domain and hw_info: domains described by
+ * parameters, and the features that user space may use.
  */
+#include <kunit/visibility.h>
 #include <linux/iommu-user-domain.h>
 
 #include "arm-smmu-v3-user.h"
-
-#ifdef CONFIG_ARM_SMMU_V3_IOMMUFD
-static void arm_smmu_nested_ste(struct arm_smmu_ste *target,
-				struct arm_smmu_master *master,
-				struct arm_smmu_nested_domain *nested,
-				bool ats_enabled)
-{
-	struct arm_smmu_vsmmu *vsmmu = nested->vsmmu;
-	const u32 features = master->smmu->features;
-	const bool answered = master->iopf_enabled &&
-			      nested->domain.iopf_handler;
-	bool force_stalld = (features & ARM_SMMU_FEAT_STALLS) &&
-			    !(features & ARM_SMMU_FEAT_STALL_FORCE) &&
-			    !answered;
-	struct arm_smmu_ste s2;
-
-	arm_smmu_make_s2_domain_ste(&s2, master, vsmmu->s2_parent, ats_enabled);
-	arm_smmu_make_user_ste(target, &s2, nested->vste,
-			       vsmmu->tag.s2_cfg.vmid, force_stalld);
-}
-
-static int arm_smmu_attach_dev_nested(struct iommu_domain *domain,
-				      struct device *dev)
-{
-	struct arm_smmu_nested_domain *nested = to_smmu_nested_domain(domain);
-	struct arm_smmu_master *master = dev_iommu_priv_get(dev);
-	struct arm_smmu_attach_state state = {
-		.master = master,
-		.old_domain = master->attached,
-		.ssid = IOMMU_NO_PASID,
-		.disable_ats = !arm_smmu_vste_wants_ats(nested->vste),
-	};
-	struct arm_smmu_ste ste;
-	int ret;
-
-	if (nested->vsmmu->smmu != master->smmu)
-		return -EINVAL;
-	/* The vSMMU's first device may have had CANWBS, unlike this one */
-	if (!arm_smmu_master_forces_coherency(master))
-		return -EINVAL;
-	/* Kernel PASIDs need a kernel-owned CD table */
-	if (arm_smmu_ssids_in_use(&master->cd_table))
-		return -EBUSY;
-	/*
-	 * Without a virtual StreamID the guest could not invalidate its CDs.
-	 * The group's current domain is exempt. It may outlive the vDEVICE, and
-	 * the core returns to it if attaching another domain fails. A device
-	 * that joins the group later is exempt as well: an error would leave it
-	 * without a group and free for any other user.
-	 */
-	if (arm_smmu_vste_config(nested->vste) == STRTAB_STE_0_CFG_S1_TRANS &&
-	    iommu_get_domain_for_dev(dev) != domain &&
-	    !arm_vsmmu_has_master(nested->vsmmu, master))
-		return -ENOENT;
-
-	mutex_lock(&arm_smmu_asid_lock);
-	ret = arm_smmu_attach_prepare(&state, domain);
-	if (ret)
-		goto out_unlock;
-	arm_smmu_nested_ste(&ste, master, nested, state.ats_enabled);
-	arm_smmu_install_ste_for_dev(master, &ste);
-	arm_smmu_clear_cd(master, IOMMU_NO_PASID);
-	arm_smmu_attach_commit(&state);
-out_unlock:
-	mutex_unlock(&arm_smmu_asid_lock);
-	return ret;
-}
-
-static void arm_smmu_domain_free_nested(struct iommu_domain *domain)
-{
-	kfree(to_smmu_nested_domain(domain));
-}
-
-static const struct iommu_domain_ops arm_smmu_nested_ops = {
-	.attach_dev = arm_smmu_attach_dev_nested,
-	.free = arm_smmu_domain_free_nested,
-};
-
-static struct iommu_domain *
-arm_smmu_alloc_nested(struct arm_smmu_master *master,
-		      const struct iommu_user_domain_params *params)
-{
-	struct arm_smmu_nested_domain *nested;
-	struct iommu_hwpt_arm_smmuv3 user;
-	__le64 vste[2];
-	int ret;
-
-	switch (params->flags) {
-	case 0:
-		break;
-	case IOMMU_HWPT_FAULT_ID_VALID:
-		/* Without stall a fault ends before user space can answer */
-		if (arm_smmu_master_iopf_supported(master))
-			break;
-		fallthrough;
-	default:
-		return ERR_PTR(-EOPNOTSUPP);
-	}
-
-	ret = iommu_user_domain_data(&user, params, IOMMU_HWPT_DATA_ARM_SMMUV3,
-				     ste);
-	if (ret)
-		return ERR_PTR(ret);
-	ret = arm_smmu_check_vste(user.ste, vste);
-	if (ret)
-		return ERR_PTR(ret);
-
-	nested = kzalloc(sizeof(*nested), GFP_KERNEL_ACCOUNT);
-	if (!nested)
-		return ERR_PTR(-ENOMEM);
-	nested->domain.type = IOMMU_DOMAIN_NESTED;
-	nested->domain.ops = &arm_smmu_nested_ops;
-	nested->vsmmu = to_vsmmu(params->viommu);
-	memcpy(nested->vste, vste, sizeof(vste));
-	return &nested->domain;
-}
-#else
-static struct iommu_domain *
-arm_smmu_alloc_nested(struct arm_smmu_master *master,
-		      const struct iommu_user_domain_params *params)
-{
-	return ERR_PTR(-EOPNOTSUPP);
-}
-#endif /* CONFIG_ARM_SMMU_V3_IOMMUFD */
 
 /**
  * arm_smmu_alloc_user_domain() - iommu_ops::alloc_user_domain of SMMUv3
@@ -139,7 +17,7 @@ arm_smmu_alloc_nested(struct arm_smmu_master *master,
  * * -EOPNOTSUPP if the SMMU or the driver does not support the request. A nest
  *   parent is stage 2, and needs an SMMU that nests. A nested domain needs a
  *   vIOMMU, and for a fault queue a device that can stall. Dirty tracking needs
- *   stage 1. An output size in the request must cover all memory. See
+ *   stage 1. With such parameters the output size must cover all memory. See
  *   arm_smmu_choose_pgtable() for the page table.
  * * -EINVAL or -E2BIG for malformed data, see iommu_user_domain_data() and
  *   arm_smmu_choose_pgtable()
@@ -192,8 +70,10 @@ arm_smmu_alloc_user_domain(struct device *dev,
 	if (IS_ERR(smmu_domain))
 		return ERR_CAST(smmu_domain);
 	smmu_domain->domain.type = IOMMU_DOMAIN_UNMANAGED;
-	smmu_domain->domain.ops =
-		smmu->iommu.ops->default_domain_ops;
+	/* A size or a granule of the request can limit the output size */
+	smmu_domain->domain.ops = params->data_type == IOMMU_HWPT_DATA_NONE ?
+		smmu->iommu.ops->default_domain_ops :
+		&arm_smmu_narrow_domain_ops;
 	smmu_domain->nest_parent = params->flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 
 	ret = arm_smmu_domain_finalise(smmu_domain, smmu, params->flags, &want);
@@ -203,6 +83,45 @@ arm_smmu_alloc_user_domain(struct device *dev,
 	}
 	return &smmu_domain->domain;
 }
+
+/**
+ * arm_smmu_mask_hw_info() - Hide features that the kernel does not use
+ * @smmu: SMMU with the features that remain after errata and firmware
+ * @info: Registers as read, 6.3.1 to 6.3.6. Bits are cleared.
+ */
+void arm_smmu_mask_hw_info(const struct arm_smmu_device *smmu,
+			   struct iommu_hw_info_arm_smmuv3 *info)
+{
+	const struct {
+		u32 feature;
+		unsigned int idr;
+		u32 bits;
+	} hidden_without[] = {
+		{ ARM_SMMU_FEAT_BTM, 0, IDR0_BTM },
+		{ ARM_SMMU_FEAT_COHERENCY, 0, IDR0_COHACC },
+		{ ARM_SMMU_FEAT_HA, 0, IDR0_HTTU },
+		{ ARM_SMMU_FEAT_ATS, 0, IDR0_ATS },
+		{ ARM_SMMU_FEAT_SEV, 0, IDR0_SEV },
+		{ ARM_SMMU_FEAT_PRI, 0, IDR0_PRI },
+		{ ARM_SMMU_FEAT_RANGE_INV, 3, IDR3_RIL },
+		{ ARM_SMMU_FEAT_S2FWB, 3, IDR3_FWB },
+		{ ARM_SMMU_FEAT_DS, 5, IDR5_DS },
+	};
+	unsigned int i;
+
+	for (i = 0; i != ARRAY_SIZE(hidden_without); i++)
+		if (!(smmu->features & hidden_without[i].feature))
+			info->idr[hidden_without[i].idr] &=
+				~hidden_without[i].bits;
+
+	/* Access flag without dirty state */
+	if (!(smmu->features & ARM_SMMU_FEAT_HD) &&
+	    FIELD_GET(IDR0_HTTU, info->idr[0]) > IDR0_HTTU_ACCESS) {
+		info->idr[0] &= ~IDR0_HTTU;
+		info->idr[0] |= FIELD_PREP(IDR0_HTTU, IDR0_HTTU_ACCESS);
+	}
+}
+EXPORT_SYMBOL_IF_KUNIT(arm_smmu_mask_hw_info);
 
 /**
  * arm_smmu_hw_info() - iommu_ops::hw_info of SMMUv3

@@ -3,10 +3,11 @@
  * SMMUv3 translation under the control of user space: domains by parameters,
  * vSMMUs, and guest-owned page tables.
  *
- *   arm-smmu-v3-user-hw.c      requests to hardware words: pure functions
- *   arm-smmu-v3-user-domain.c  parameters to domains
- *   arm-smmu-v3-vsmmu.c        vIOMMU: invalidation, changes of stage 2,
- *                              events
+ *   arm-smmu-v3-guest.c        words of a guest to words of the SMMU: pure
+ *                              functions
+ *   arm-smmu-v3-user-domain.c  parameters to domains, ID registers
+ *   arm-smmu-v3-vsmmu.c        vIOMMU: nested domains, invalidations, events,
+ *                              changes of stage 2
  */
 #ifndef _ARM_SMMU_V3_USER_H
 #define _ARM_SMMU_V3_USER_H
@@ -132,18 +133,17 @@ enum arm_smmu_evt_owner {
 struct iommu_domain *
 arm_smmu_alloc_user_domain(struct device *dev,
 			   const struct iommu_user_domain_params *params);
+void arm_smmu_mask_hw_info(const struct arm_smmu_device *smmu,
+			   struct iommu_hw_info_arm_smmuv3 *info);
 void *arm_smmu_hw_info(struct device *dev, u32 *length, u32 *type);
 
-/* arm-smmu-v3-user-hw.c */
+/* arm-smmu-v3-guest.c */
 int arm_smmu_check_vste(const __le64 *vste, __le64 *checked);
 unsigned int arm_smmu_vste_config(const __le64 *vste);
 bool arm_smmu_vste_wants_ats(const __le64 *vste);
 void arm_smmu_make_user_ste(struct arm_smmu_ste *target,
 			    const struct arm_smmu_ste *s2, const __le64 *vste,
 			    u16 vmid, bool force_stalld);
-bool arm_smmu_ste_step(const struct arm_smmu_ste *cur,
-		       const struct arm_smmu_ste *target,
-		       struct arm_smmu_ste *step);
 void arm_smmu_init_user_cmds(const struct arm_smmu_device *smmu,
 			     struct arm_smmu_user_cmds *legal);
 int arm_smmu_convert_user_cmds(const struct arm_smmu_user_cmds *legal, u16 vmid,
@@ -154,8 +154,6 @@ unsigned int arm_smmu_user_cmds_per_sync(const struct arm_smmu_device *smmu);
 enum arm_smmu_evt_owner arm_smmu_evt_owner(const u64 *evt);
 void arm_smmu_make_vevent(struct iommu_vevent_arm_smmuv3 *vevent,
 			  const u64 *evt, u32 vsid);
-void arm_smmu_mask_hw_info(const struct arm_smmu_device *smmu,
-			   struct iommu_hw_info_arm_smmuv3 *info);
 
 #ifdef CONFIG_ARM_SMMU_V3_IOMMUFD
 /* arm-smmu-v3-vsmmu.c */
@@ -167,8 +165,9 @@ void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 void arm_smmu_switch_vsmmu(struct arm_smmu_master *master,
 			   struct iommu_domain *next);
 void arm_smmu_stop_user_atc_inv(struct arm_smmu_master *master);
-bool arm_vsmmu_has_master(struct arm_smmu_vsmmu *vsmmu,
-			  struct arm_smmu_master *master);
+struct iommu_domain *
+arm_smmu_alloc_nested(struct arm_smmu_master *master,
+		      const struct iommu_user_domain_params *params);
 int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu, const u64 *evt);
 void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu);
 #else
@@ -195,6 +194,13 @@ static inline int arm_smmu_handle_user_evt(struct arm_smmu_device *smmu,
 
 static inline void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu)
 {
+}
+
+static inline struct iommu_domain *
+arm_smmu_alloc_nested(struct arm_smmu_master *master,
+		      const struct iommu_user_domain_params *params)
+{
+	return ERR_PTR(-EOPNOTSUPP);
 }
 
 #define arm_smmu_viommu_ops NULL

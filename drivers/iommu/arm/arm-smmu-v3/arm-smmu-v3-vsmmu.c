@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vSMMU: a guest's share of an SMMUv3. Forwards commands and events, and keeps
- * the TLB right when stage 2 changes.
+ * vSMMU: a guest's share of an SMMUv3, and the domains on it. Forwards commands
+ * and events, and keeps the TLB right when stage 2 changes.
  */
 #include <kunit/visibility.h>
+#include <linux/iommu-user-domain.h>
 #include <linux/pci.h>
 #include <linux/rculist.h>
 #include <linux/sched/signal.h>
@@ -141,26 +142,7 @@ void arm_smmu_s2_parent_inv(struct arm_smmu_domain *s2_parent,
 }
 EXPORT_SYMBOL_IF_KUNIT(arm_smmu_s2_parent_inv);
 
-/* Events */
-
-/**
- * arm_smmu_switch_vsmmu() - Redirect a master's events before its STE changes
- * @master: The master
- * @next: Domain to be attached
- *
- * From now on the master's events go to the guest that @next belongs to, if
- * any. Unread events of the old STE are indistinguishable from new ones. On
- * detach they go to the host instead of the old guest, on attach to the new
- * guest.
- */
-void arm_smmu_switch_vsmmu(struct arm_smmu_master *master,
-			   struct iommu_domain *next)
-{
-	mutex_lock(&master->smmu->streams_mutex);
-	master->vsmmu = next->type == IOMMU_DOMAIN_NESTED ?
-				to_smmu_nested_domain(next)->vsmmu : NULL;
-	mutex_unlock(&master->smmu->streams_mutex);
-}
+/* vDEVICEs */
 
 /* Wait until the SMMU has taken all commands with a looked-up StreamID */
 static void arm_vsmmu_wait_for_sids(struct arm_smmu_vsmmu *vsmmu)
@@ -222,18 +204,33 @@ static bool arm_vsmmu_is_of(const struct iommu_vdevice *vdev,
 	return vdev && vdev->viommu == &vsmmu->core;
 }
 
-/**
- * arm_vsmmu_has_master() - Report whether a master has a vDEVICE on a vSMMU
- * @vsmmu: The vSMMU
- * @master: The master
- *
- * Return: true if it has one at the time of the call
- */
-bool arm_vsmmu_has_master(struct arm_smmu_vsmmu *vsmmu,
-			  struct arm_smmu_master *master)
+/* Report if a master has a vDEVICE on a vSMMU at the time of the call */
+static bool arm_vsmmu_has_master(struct arm_smmu_vsmmu *vsmmu,
+				 struct arm_smmu_master *master)
 {
 	guard(mutex)(&master->smmu->streams_mutex);
 	return arm_vsmmu_is_of(master->vdev, vsmmu);
+}
+
+/* Events */
+
+/**
+ * arm_smmu_switch_vsmmu() - Redirect a master's events before its STE changes
+ * @master: The master
+ * @next: Domain to be attached
+ *
+ * From now on the master's events go to the guest that @next belongs to, if
+ * any. Unread events of the old STE are indistinguishable from new ones. On
+ * detach they go to the host instead of the old guest, on attach to the new
+ * guest.
+ */
+void arm_smmu_switch_vsmmu(struct arm_smmu_master *master,
+			   struct iommu_domain *next)
+{
+	mutex_lock(&master->smmu->streams_mutex);
+	master->vsmmu = next->type == IOMMU_DOMAIN_NESTED ?
+				to_smmu_nested_domain(next)->vsmmu : NULL;
+	mutex_unlock(&master->smmu->streams_mutex);
 }
 
 static int arm_vsmmu_report(struct arm_smmu_vsmmu *vsmmu,
@@ -317,6 +314,135 @@ void arm_smmu_user_evts_lost(struct arm_smmu_device *smmu)
 					  IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, NULL,
 					  0);
 	}
+}
+
+/* Nested domains */
+
+static void arm_smmu_nested_ste(struct arm_smmu_ste *target,
+				struct arm_smmu_master *master,
+				struct arm_smmu_nested_domain *nested,
+				bool ats_enabled)
+{
+	struct arm_smmu_vsmmu *vsmmu = nested->vsmmu;
+	const u32 features = master->smmu->features;
+	const bool answered = master->iopf_enabled &&
+			      nested->domain.iopf_handler;
+	bool force_stalld = (features & ARM_SMMU_FEAT_STALLS) &&
+			    !(features & ARM_SMMU_FEAT_STALL_FORCE) &&
+			    !answered;
+	struct arm_smmu_ste s2;
+
+	arm_smmu_make_s2_domain_ste(&s2, master, vsmmu->s2_parent, ats_enabled);
+	arm_smmu_make_user_ste(target, &s2, nested->vste,
+			       vsmmu->tag.s2_cfg.vmid, force_stalld);
+}
+
+static int arm_smmu_attach_dev_nested(struct iommu_domain *domain,
+				      struct device *dev)
+{
+	struct arm_smmu_nested_domain *nested = to_smmu_nested_domain(domain);
+	struct arm_smmu_master *master = dev_iommu_priv_get(dev);
+	struct arm_smmu_attach_state state = {
+		.master = master,
+		.old_domain = master->attached,
+		.ssid = IOMMU_NO_PASID,
+		.disable_ats = !arm_smmu_vste_wants_ats(nested->vste),
+	};
+	struct arm_smmu_ste ste;
+	int ret;
+
+	if (nested->vsmmu->smmu != master->smmu)
+		return -EINVAL;
+	/* The vSMMU's first device may have had CANWBS, unlike this one */
+	if (!arm_smmu_master_forces_coherency(master))
+		return -EINVAL;
+	/* Kernel PASIDs need a kernel-owned CD table */
+	if (arm_smmu_ssids_in_use(&master->cd_table))
+		return -EBUSY;
+	/*
+	 * Without a virtual StreamID the guest could not invalidate its CDs.
+	 * The group's current domain is exempt. It may outlive the vDEVICE, and
+	 * the core returns to it if attaching another domain fails. A device
+	 * that joins the group later is exempt as well: an error would leave it
+	 * without a group and free for any other user.
+	 */
+	if (arm_smmu_vste_config(nested->vste) == STRTAB_STE_0_CFG_S1_TRANS &&
+	    iommu_get_domain_for_dev(dev) != domain &&
+	    !arm_vsmmu_has_master(nested->vsmmu, master))
+		return -ENOENT;
+
+	mutex_lock(&arm_smmu_asid_lock);
+	ret = arm_smmu_attach_prepare(&state, domain);
+	if (ret)
+		goto out_unlock;
+	arm_smmu_nested_ste(&ste, master, nested, state.ats_enabled);
+	arm_smmu_install_ste_for_dev(master, &ste);
+	arm_smmu_clear_cd(master, IOMMU_NO_PASID);
+	arm_smmu_attach_commit(&state);
+out_unlock:
+	mutex_unlock(&arm_smmu_asid_lock);
+	return ret;
+}
+
+static void arm_smmu_domain_free_nested(struct iommu_domain *domain)
+{
+	kfree(to_smmu_nested_domain(domain));
+}
+
+static const struct iommu_domain_ops arm_smmu_nested_ops = {
+	.attach_dev = arm_smmu_attach_dev_nested,
+	.free = arm_smmu_domain_free_nested,
+};
+
+/**
+ * arm_smmu_alloc_nested() - Allocate a domain for a guest's STE
+ * @master: Device that asks for it
+ * @params: vSMMU and vSTE
+ *
+ * Return: the domain, or
+ * * -EOPNOTSUPP for an unknown flag, or a fault queue with a device that can't
+ *   stall
+ * * -EINVAL or -E2BIG for malformed data, see iommu_user_domain_data()
+ * * -EIO if the vSTE is not acceptable, see arm_smmu_check_vste()
+ * * -ENOMEM
+ */
+struct iommu_domain *
+arm_smmu_alloc_nested(struct arm_smmu_master *master,
+		      const struct iommu_user_domain_params *params)
+{
+	struct arm_smmu_nested_domain *nested;
+	struct iommu_hwpt_arm_smmuv3 user;
+	__le64 vste[2];
+	int ret;
+
+	switch (params->flags) {
+	case 0:
+		break;
+	case IOMMU_HWPT_FAULT_ID_VALID:
+		/* Without stall a fault ends before user space can answer */
+		if (arm_smmu_master_iopf_supported(master))
+			break;
+		fallthrough;
+	default:
+		return ERR_PTR(-EOPNOTSUPP);
+	}
+
+	ret = iommu_user_domain_data(&user, params, IOMMU_HWPT_DATA_ARM_SMMUV3,
+				     ste);
+	if (ret)
+		return ERR_PTR(ret);
+	ret = arm_smmu_check_vste(user.ste, vste);
+	if (ret)
+		return ERR_PTR(ret);
+
+	nested = kzalloc(sizeof(*nested), GFP_KERNEL_ACCOUNT);
+	if (!nested)
+		return ERR_PTR(-ENOMEM);
+	nested->domain.type = IOMMU_DOMAIN_NESTED;
+	nested->domain.ops = &arm_smmu_nested_ops;
+	nested->vsmmu = to_vsmmu(params->viommu);
+	memcpy(nested->vste, vste, sizeof(vste));
+	return &nested->domain;
 }
 
 /* vIOMMU ops */

@@ -8,6 +8,10 @@
  * device and vSID, and destroy their objects. At the end the device moves the
  * right bytes, and no reference is left. Debug kernels detect leaked memory.
  */
+#include <sys/syscall.h>
+#include <linux/memfd.h>
+
+#include "../../../../drivers/iommu/iommufd/iommufd_test.h"
 #include "iommufd_fail_nth.h"
 #include "smmuv3_events.h"
 
@@ -17,8 +21,12 @@
 /* For debug kernels and slow machines */
 #define TIMEOUT		240
 
-/* On both sides of 1 GiB, to need new tables */
+/*
+ * On both sides of 1 GiB, to need new tables. They stay after an unmap, so each
+ * round has other addresses.
+ */
 #define NEW_IPA		0x17fff0000ULL
+#define NEW_STEP	0x40000000ULL
 #define NEW_LEN		0x20000UL
 
 #define NR_CMDS		200
@@ -31,6 +39,8 @@
  * @attached: last HWPT that the round attached to
  * @ids: objects, oldest first
  * @nr_ids: number of @ids
+ * @ipa: where the round maps
+ * @memfd: shared memory, or -1
  * @fd: a file that the round opened
  * @next_fd: lowest free descriptor between rounds
  */
@@ -41,6 +51,8 @@ struct guest {
 	__u32 attached;
 	__u32 ids[8];
 	unsigned int nr_ids;
+	__u64 ipa;
+	int memfd;
 	int fd;
 	int next_fd;
 };
@@ -214,9 +226,33 @@ static int invalidate(struct guest *g)
 static int mapping(struct guest *g)
 {
 	int ret = iommufd_ioas_map(g->vm.fd, g->vm.ioas, g->vm.tables.va,
-				   NEW_LEN, NEW_IPA, READABLE | WRITEABLE);
+				   NEW_LEN, g->ipa, READABLE | WRITEABLE);
 
-	return ret ?: vm_unmap(&g->vm, NEW_IPA, NEW_LEN);
+	return ret ?: vm_unmap(&g->vm, g->ipa, NEW_LEN);
+}
+
+/* When the domain fails to map a batch, other folios are pinned, too */
+static int mapping_file(struct guest *g)
+{
+	int ret = iommufd_ioas_map_file(g->vm.fd, g->vm.ioas, g->memfd, 0,
+					NEW_LEN, g->ipa, READABLE | WRITEABLE);
+
+	return ret ?: vm_unmap(&g->vm, g->ipa, NEW_LEN);
+}
+
+/* Pages that follow each other in the file do not do so in memory */
+static int scattered_memfd(size_t size, size_t page)
+{
+	int fd = syscall(__NR_memfd_create, "fail_nth", MFD_ALLOW_SEALING);
+	const size_t half = size / page / 2;
+	size_t i;
+
+	if (fd == -1 || ftruncate(fd, size))
+		return -1;
+	for (i = 0; i != 2 * half; i++)
+		if (pwrite(fd, "x", 1, (i / 2 + i % 2 * half) * page) != 1)
+			return -1;
+	return fd;
 }
 
 static int destroying(struct guest *g)
@@ -277,6 +313,7 @@ FIXTURE_VARIANT(fail_nth)
 	bool tables;
 	__u64 needs;
 	bool msi;
+	bool memfd;
 };
 
 FIXTURE_VARIANT_ADD(fail_nth, hw_info)
@@ -359,6 +396,14 @@ FIXTURE_VARIANT_ADD(fail_nth, mapping)
 	.nested = true,
 };
 
+FIXTURE_VARIANT_ADD(fail_nth, mapping_file)
+{
+	.round = mapping_file,
+	.tables = true,
+	.nested = true,
+	.memfd = true,
+};
+
 FIXTURE_VARIANT_ADD(fail_nth, destroying)
 {
 	.round = destroying,
@@ -389,6 +434,18 @@ static const char *arm_failures(bool tables)
 	return NULL;
 }
 
+/* For the temporary arrays of iommufd, in bytes */
+static int set_memory_limit(int fd, unsigned int limit)
+{
+	struct iommu_test_cmd cmd = {
+		.size = sizeof(cmd),
+		.op = IOMMU_TEST_OP_SET_TEMP_MEMORY_LIMIT,
+		.memory_limit = { .limit = limit },
+	};
+
+	return iommufd_cmd(fd, IOMMU_TEST_CMD, &cmd);
+}
+
 FIXTURE_SETUP(fail_nth)
 {
 	struct guest *g = &self->g;
@@ -409,11 +466,26 @@ FIXTURE_SETUP(fail_nth)
 			     MADV_POPULATE_WRITE));
 	ASSERT_EQ(0, madvise(vm->data, NR_DATA * vm->page,
 			     MADV_POPULATE_WRITE));
+	g->ipa = NEW_IPA;
 	g->fd = -1;
+	g->memfd = -1;
+	if (variant->memfd) {
+		/* A pin of up to four folios, a batch of five */
+		if (set_memory_limit(vm->fd, 64))
+			SKIP(return, "no test of iommufd in the kernel");
+		g->memfd = scattered_memfd(NEW_LEN, vm->page);
+		ASSERT_LE(0, g->memfd);
+	}
 }
 
 FIXTURE_TEARDOWN(fail_nth)
 {
+	if (self->g.memfd > 0) {
+		FACT_IS(0, set_memory_limit(self->g.vm.fd, 65536));
+		/* Fails if one page is still pinned */
+		FACT_IS(0, fcntl(self->g.memfd, F_ADD_SEALS, F_SEAL_WRITE));
+		close(self->g.memfd);
+	}
 	guest_dev_close(&self->g.dev);
 	vm_close(&self->g.vm);
 }
@@ -441,8 +513,9 @@ static void undo(struct __test_metadata *_metadata, struct guest *g, int ret)
 	else
 		FACT(detach(g));
 	/* The mapping can exist although the ioctl returned an error */
-	if (vm_unmap(&g->vm, NEW_IPA, NEW_LEN) != -ENOENT)
-		FACT_IS(-ENOENT, vm_unmap(&g->vm, NEW_IPA, NEW_LEN));
+	if (vm_unmap(&g->vm, g->ipa, NEW_LEN) != -ENOENT)
+		FACT_IS(-ENOENT, vm_unmap(&g->vm, g->ipa, NEW_LEN));
+	g->ipa += NEW_STEP;
 	close_fd(&g->fd);
 	while (g->nr_ids)
 		FACT(destroy(g));
