@@ -4,7 +4,7 @@
  * their order, and its reaction to a failed CMD_SYNC.
  *
  * A list replaces the queue, so the tests need no SMMU. Opcodes and fields are
- * literal numbers, as in arm-smmu-v3-user-test.c.
+ * literal numbers, as in arm-smmu-v3-guest-test.c.
  */
 #include <kunit/device.h>
 #include <kunit/static_stub.h>
